@@ -1,0 +1,7 @@
+//go:build !unix
+
+package storagetest
+
+import "testing"
+
+func addNodes(testing.TB, *Tree) {}
