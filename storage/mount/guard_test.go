@@ -1,0 +1,142 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"storagesrv/storage"
+)
+
+func dropped(int) {}
+
+func TestGuardLetsManyWaitForASlowMount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(5*time.Second, 4)
+		var opens sync.WaitGroup
+		for i := range 100 {
+			opens.Go(func() {
+				_, err := guarded(t.Context(), g, strconv.Itoa(i), func() (int, error) {
+					time.Sleep(100 * time.Millisecond)
+					return 0, nil
+				}, dropped)
+				if err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		opens.Wait()
+	})
+}
+
+func TestGuardGivesUpOnADeadMountAndRecovers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(5*time.Second, 4)
+		back := make(chan struct{})
+		dead := func() (int, error) {
+			<-back
+			return 0, nil
+		}
+		var opens sync.WaitGroup
+		for i := range 10 { // 4 hang in the kernel, 6 wait for their turn
+			opens.Go(func() {
+				if _, err := guarded(t.Context(), g, strconv.Itoa(i), dead, dropped); !errors.Is(err, context.DeadlineExceeded) {
+					t.Error(err)
+				}
+			})
+		}
+		opens.Wait()
+		synctest.Wait()
+		start := time.Now()
+		if _, err := guarded(t.Context(), g, "x", dead, dropped); !errors.Is(err, storage.ErrUnavailable) || time.Since(start) > 0 {
+			t.Errorf("with all slots stuck: %v after %v", err, time.Since(start))
+		}
+		up := storage.Health{Up: true}
+		if h := g.health(up); h.Up || h.Reason == "" || h.Since != start {
+			t.Errorf("with all slots stuck, since %v: %+v", start, h)
+		}
+		canceled, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := guarded(canceled, g, "x", dead, dropped); !errors.Is(err, context.Canceled) {
+			t.Errorf("canceled: %v", err)
+		}
+		close(back)
+		synctest.Wait()
+		if _, err := guarded(t.Context(), g, "x", dead, dropped); err != nil {
+			t.Errorf("when it is back: %v", err)
+		}
+		if n := g.stuck.Load(); n != 0 || g.health(up) != up {
+			t.Errorf("%d calls count as stuck: %+v", n, g.health(up))
+		}
+	})
+}
+
+func TestGuardMakesOneCallAtATimeOnAPath(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(5*time.Second, 8)
+		var atOnce, most int
+		var mu sync.Mutex
+		slow := func() (int, error) {
+			mu.Lock()
+			atOnce++
+			most = max(most, atOnce)
+			mu.Unlock()
+			time.Sleep(100 * time.Millisecond)
+			mu.Lock()
+			atOnce--
+			mu.Unlock()
+			return 0, nil
+		}
+		{
+			const want = 1
+			var calls sync.WaitGroup
+			for range 20 {
+				calls.Go(func() {
+					if _, err := guarded(t.Context(), g, "a", slow, dropped); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			calls.Wait()
+			if most != want {
+				t.Errorf("%d calls at once, want %d", most, want)
+			}
+		}
+		if len(g.turns) != 0 {
+			t.Errorf("%d turns are left", len(g.turns))
+		}
+	})
+}
+
+func TestGuardRefusesAPathWhereACallHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(5*time.Second, 8)
+		back := make(chan struct{})
+		dead := func() (int, error) {
+			<-back
+			return 0, nil
+		}
+		if _, err := guarded(t.Context(), g, "a", dead, dropped); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		synctest.Wait()
+		{
+			start := time.Now()
+			if _, err := guarded(t.Context(), g, "a", dead, dropped); !errors.Is(err, storage.ErrUnavailable) || time.Since(start) > 0 {
+				t.Errorf("the same path: %v after %v", err, time.Since(start))
+			}
+			if _, err := guarded(t.Context(), g, "b", func() (int, error) { return 0, nil }, dropped); err != nil {
+				t.Errorf("another path: %v", err)
+			}
+		}
+		close(back)
+		synctest.Wait()
+		if _, err := guarded(t.Context(), g, "a", dead, dropped); err != nil {
+			t.Errorf("when it is back: %v", err)
+		}
+	})
+}

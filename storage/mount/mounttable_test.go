@@ -1,0 +1,25 @@
+//go:build linux
+
+package mount
+
+import "testing"
+
+func TestMountsThatCoverARoot(t *testing.T) {
+	for _, c := range []struct {
+		dir, root string
+		want      bool
+	}{
+		{"/", "/mnt/recordings", true},
+		{"/mnt", "/mnt/recordings", true},
+		{"/mnt/recordings", "/mnt/recordings", true},
+		{"/mnt/rec", "/mnt/recordings", false},
+		{"/mnt/recordings/a", "/mnt/recordings", false},
+	} {
+		if got := covers(c.dir, c.root); got != c.want {
+			t.Errorf("%s covers %s: %v", c.dir, c.root, got)
+		}
+	}
+	if mountTable("/") == "" {
+		t.Error("nothing is mounted at /")
+	}
+}

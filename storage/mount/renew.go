@@ -1,0 +1,138 @@
+package mount
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"storagesrv/storage"
+)
+
+// isLost reports whether err, of reading up to offset, may be the mount's: that
+// it has lost the file that we hold. An end before the size is such a loss, too:
+// sshfs answers that for files of a connection that has gone.
+func (f *File) isLost(err error, offset int64) bool {
+	switch {
+	case err == nil, errors.Is(err, fs.ErrClosed), errors.Is(err, storage.ErrUnavailable),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return false
+	case err == io.EOF:
+		return offset < f.info.Size()
+	}
+	return true
+}
+
+// Prepare makes the kernel fetch n bytes from offset on, and waits for the last
+// of them: what is sent after that does not wait for a mount that has died
+// meanwhile. On a local disk it does nothing.
+func (f *File) Prepare(offset, n int64) error {
+	if f.Timeout() == 0 || n <= 0 {
+		return nil
+	}
+	if o, err := f.current(); err == nil {
+		// Nothing is to be done about an error: it is advice.
+		call(f.ctx, f.store, f.name, func() (struct{}, error) { willNeed(o.file, offset, n); return struct{}{}, nil }, func(struct{}) {})
+	}
+	var last [1]byte
+	_, err := f.ReadAt(last[:], offset+n-1)
+	return err
+}
+
+// Check looks whether the file is still what it was when it was opened: one
+// that was only appended to is. Otherwise the error is storage.ErrChanged, or
+// that of a mount that hangs. What cannot be told is left for a read to find.
+func (f *File) Check() error {
+	o, err := f.current()
+	if err != nil {
+		return f.fail("stat", err)
+	}
+	now, err := call(f.ctx, f.store, f.name, o.file.Stat, func(fs.FileInfo) {})
+	switch {
+	case err == nil && (now.Size() > f.info.Size() || now.Size() == f.info.Size() && now.ModTime().Equal(f.info.ModTime())):
+		return nil
+	case err != nil && f.isLost(err, 0):
+		return nil
+	case err != nil:
+		f.spoil()
+		return f.fail("stat", err)
+	}
+	f.spoil()
+	return f.fail("stat", fmt.Errorf("%w: it was rewritten at %v", storage.ErrChanged, now.ModTime()))
+}
+
+// Renew opens the file again after reading it has failed with err, an end
+// included. What was opened is closed. The error wraps storage.ErrChanged if the
+// name means another file by now. It is err if that says that the mount hangs.
+func (f *File) Renew(err error) error {
+	if !f.isLost(err, 0) {
+		return f.fail("read", err)
+	}
+	o, currentErr := f.current()
+	if currentErr != nil {
+		return f.fail("read", currentErr)
+	}
+	_, err = f.renew(o, err)
+	return f.fail("read", err)
+}
+
+// renew replaces lost, unless somebody else has. cause is what reading it has
+// failed with.
+func (f *File) renew(lost *opened, cause error) (*opened, error) {
+	if o, err := f.current(); err != nil || o != lost {
+		return o, err
+	}
+	o, err := f.store.openAnew(f.ctx, f.name)
+	switch {
+	case err != nil:
+		f.spoil()
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
+			err = fmt.Errorf("%w: %w", storage.ErrChanged, err)
+		}
+		return nil, fmt.Errorf("%w, after: %w", err, hideNotExist{cause})
+	case !(&opened{info: f.info}).same(o.info):
+		f.store.closer.close(o.file)
+		f.spoil()
+		err := fmt.Errorf("%w: %d bytes of %v became %d of %v, or another file", storage.ErrChanged,
+			f.info.Size(), f.info.ModTime(), o.info.Size(), o.info.ModTime())
+		if o.info.Size() < f.info.Size() {
+			err = fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
+		}
+		return nil, err
+	}
+	return f.replace(lost, o)
+}
+
+// replace makes o what is read, if lost still is.
+func (f *File) replace(lost, o *opened) (*opened, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.opened != lost {
+		f.store.closer.close(o.file)
+		if f.opened == nil {
+			return nil, fs.ErrClosed
+		}
+		return f.opened, nil
+	}
+	f.store.closer.close(lost.file)
+	f.opened = o
+	return o, nil
+}
+
+// spoil makes the file be closed and not be kept.
+func (f *File) spoil() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = true
+}
+
+// ended is the error of a file that was opened again and cannot be read all the
+// same, with err.
+func (f *File) ended(err error) error {
+	f.spoil()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return unavailable(err)
+}
