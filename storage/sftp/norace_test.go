@@ -1,0 +1,5 @@
+//go:build !race
+
+package sftp_test
+
+const slower = 1
