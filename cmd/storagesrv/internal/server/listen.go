@@ -1,0 +1,34 @@
+package server
+
+import (
+	"context"
+	"net"
+)
+
+// mostUnsent is how many bytes the kernel takes from us for one client before they
+// can be sent. Left to itself it takes megabytes, and asks for more only when
+// a third of them are gone: a client at the pace of its player would seem to
+// take nothing for minutes, and be cut. It would also cost those megabytes for
+// each listener.
+const mostUnsent = 128 << 10
+
+// Listen returns a TCP listener for clients of a [Server].
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return listener{l.(*net.TCPListener)}, nil
+}
+
+type listener struct{ *net.TCPListener }
+
+// Accept returns a *net.TCPConn, which sendfile works with.
+func (l listener) Accept() (net.Conn, error) {
+	conn, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	limitUnsent(conn)
+	return conn, nil
+}

@@ -1,0 +1,132 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"storagesrv/metadata"
+	"storagesrv/storage"
+)
+
+// play answers with a recording.
+func (s *Server) play(w *response, r *http.Request) error {
+	id, err := callID(r, true)
+	if err != nil {
+		return err
+	}
+	options, err := parseOptions(r)
+	if err != nil {
+		return err
+	}
+	rec, err := s.open(storage.WithHint(r.Context(), firstRange(r)), id, options.fileID)
+	if err != nil {
+		return err
+	}
+	defer rec.Close()
+	rec.describe(w.Header(), options, s.config.CacheControl)
+	return s.send(w, withPlainRange(r, rec.size), rec)
+}
+
+// open resolves, opens and proves one file of a call. Recorders move files
+// after a call, so one that is not where it was the last time we asked is
+// looked up once more.
+func (s *Server) open(ctx context.Context, id, fileID string) (*recording, error) {
+	call, err := s.lookUp(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	rec, err := s.openFile(ctx, call, fileID)
+	if !isMissing(err, call) {
+		return rec, err
+	}
+	if call, err = s.refresh(ctx, call); err != nil {
+		return nil, err
+	}
+	return s.openFile(ctx, call, fileID)
+}
+
+// isMissing reports whether err is that a file is not where call says, and
+// call is old enough to ask again. Requests in a row for a recording that
+// stays missing ask once in refreshAge.
+func isMissing(err error, call *metadata.Call) bool {
+	return errors.Is(err, fs.ErrNotExist) && time.Since(call.Fetched) > refreshAge
+}
+
+const refreshAge = time.Second
+
+// newFor is how long a mount may go on saying that a recording is not there.
+const newFor = time.Minute
+
+func (s *Server) lookUp(ctx context.Context, id string) (*metadata.Call, error) {
+	recordOf(ctx).callID = id
+	return s.timed(ctx, func() (*metadata.Call, error) { return s.config.Calls.Call(ctx, id) })
+}
+
+func (s *Server) refresh(ctx context.Context, seen *metadata.Call) (*metadata.Call, error) {
+	return s.timed(ctx, func() (*metadata.Call, error) { return s.config.Calls.Refresh(ctx, seen) })
+}
+
+func (s *Server) timed(ctx context.Context, ask func() (*metadata.Call, error)) (*metadata.Call, error) {
+	start := time.Now()
+	call, err := ask()
+	s.metrics.resolve.Observe(time.Since(start).Seconds())
+	if err == nil {
+		recordOf(ctx).stale = call.Stale
+	}
+	return call, err
+}
+
+func (s *Server) openFile(ctx context.Context, call *metadata.Call, fileID string) (*recording, error) {
+	file, err := pick(call, fileID)
+	if err != nil {
+		return nil, err
+	}
+	recordOf(ctx).fileID = file.ID
+	if call.InProgress() || time.Since(file.Stop) < newFor {
+		ctx = storage.WithFresh(ctx)
+	}
+	rec, err := s.openProved(ctx, call, file)
+	if err != nil {
+		if rec != nil {
+			rec.Close()
+		}
+		return nil, inProgress(call, err)
+	}
+	return rec, nil
+}
+
+// pick returns the file of a call that is asked for.
+func pick(call *metadata.Call, fileID string) (*metadata.File, error) {
+	ids := make([]string, len(call.Files))
+	for i, file := range call.Files {
+		if ids[i] = file.ID; fileID != "" && file.ID == fileID {
+			return &call.Files[i], nil
+		}
+	}
+	list := listed(ids)
+	switch {
+	case fileID != "" && len(ids) > 0:
+		return nil, fileNotFound.because("the files of this call are %s", list)
+	case len(ids) > 1:
+		return nil, notJoinable.because("this call has several files; choose one with ?file_id= from %s", list)
+	case len(ids) == 1:
+		return &call.Files[0], nil
+	case call.InProgress():
+		return nil, recordingInProgress
+	}
+	return nil, noRecording
+}
+
+// listed is a list for a detail, which a call of many files does not make long.
+func listed(ids []string) string {
+	const most = 50
+	if len(ids) > most {
+		return fmt.Sprintf("%s, and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
+	}
+	return strings.Join(ids, ", ")
+}

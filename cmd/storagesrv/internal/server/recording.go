@@ -1,0 +1,222 @@
+package server
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"storagesrv/metadata"
+	"storagesrv/storage"
+	"storagesrv/storage/media"
+)
+
+// A recording is a file of a call that is open; prove says whether it is media.
+type recording struct {
+	storage.File
+	call    *metadata.Call
+	file    *metadata.File
+	place   storage.Place
+	opened  fs.FileInfo // as it was opened
+	size    int64
+	modTime time.Time          // in whole seconds, which every store keeps
+	cancel  context.CancelFunc // ends what governs File
+
+	// prove sets these.
+	settled bool // nobody writes to it any more, as far as we can tell
+	format  media.Format
+}
+
+// settleTime is how long a file must have been the same before it counts as
+// complete; modification times come in whole seconds.
+const settleTime = 2 * time.Second
+
+// openRecording opens a file of a call.
+func (s *Server) openRecording(ctx context.Context, call *metadata.Call, file *metadata.File) (*recording, error) {
+	if file.Encrypted {
+		return nil, &media.EncryptedError{Scheme: "says the recorder"}
+	}
+	if file.Path == "" {
+		return nil, fmt.Errorf("%w: a file without file_path", metadata.ErrMalformed)
+	}
+	opened, place, err := s.config.Recordings.Open(ctx, file.Path)
+	recordOf(ctx).store, recordOf(ctx).filePath = place.Store, file.Path
+	if err != nil {
+		return nil, err
+	}
+	return newRecording(call, file, opened, place)
+}
+
+// newRecording closes opened if there is an error.
+func newRecording(call *metadata.Call, file *metadata.File, opened storage.File, place storage.Place) (*recording, error) {
+	info, err := opened.Stat()
+	if err != nil {
+		opened.Close()
+		return nil, unreadable(err)
+	}
+	return &recording{File: opened, call: call, file: file, place: place, cancel: func() {},
+		opened: info, size: info.Size(), modTime: info.ModTime().Truncate(time.Second)}, nil
+}
+
+// proveTimeout bounds opening and proving together. Stores have shorter bounds
+// for each answer; a proof may need many.
+const proveTimeout = 30 * time.Second
+
+// openProved opens and proves a file of a call. The recording is governed by
+// ctx, and not by the time limit, which is over when it is proved. One that is
+// open and not proved comes with the error, for its size; it is to be closed
+// and not to be sent.
+func (s *Server) openProved(ctx context.Context, call *metadata.Call, file *metadata.File) (*recording, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	late := time.AfterFunc(proveTimeout, func() { cancel(context.DeadlineExceeded) })
+	defer late.Stop()
+	rec, err := s.openRecording(ctx, call, file)
+	if err != nil {
+		err = cmp.Or(timedOut(ctx), err)
+		cancel(nil)
+		return nil, err
+	}
+	err = s.prove(rec)
+	if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
+		if other := s.insteadOf(ctx, rec); other != nil {
+			rec.Close()
+			rec, err = other, nil
+		}
+	}
+	rec.cancel = func() { cancel(nil) }
+	if err != nil {
+		return rec, cmp.Or(timedOut(ctx), err)
+	}
+	return rec, nil
+}
+
+// insteadOf opens and proves what rec cannot be read of in another store, or
+// returns nil.
+func (s *Server) insteadOf(ctx context.Context, rec *recording) *recording {
+	other, err := s.provedElsewhere(ctx, rec, []storage.Place{rec.place}, func(*recording) bool { return true })
+	if err != nil {
+		return nil
+	}
+	recordOf(ctx).store = other.place.Store
+	return other
+}
+
+// timedOut is the error of a time limit that has ended ctx, else nil.
+func timedOut(ctx context.Context) error {
+	if err := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Close closes the file.
+func (rec *recording) Close() error {
+	defer rec.cancel()
+	return rec.File.Close()
+}
+
+// prove decides whether rec is settled and what it is. What is not settled is
+// looked at each time.
+func (s *Server) prove(rec *recording) (err error) {
+	key := media.Key{Store: rec.place.Store, Path: rec.place.Name, Size: rec.size, ModTime: rec.modTime}
+	now := time.Now()
+	rec.settled = !rec.call.InProgress() &&
+		(now.Sub(rec.modTime) >= settleTime || now.Sub(s.verdicts.FirstSeen(key, now)) >= settleTime)
+	if rec.settled {
+		rec.format, err = s.verdicts.Identify(key, rec)
+	} else {
+		rec.format, err = media.Identify(rec, rec.size)
+	}
+	ext := strings.ToLower(path.Ext(rec.place.Name))
+	if errors.Is(err, media.ErrUnrecognized) && s.isHeaderless(ext) {
+		rec.format, err = headerless(ext), nil
+	}
+	if err != nil {
+		return unreadable(err)
+	}
+	return nil
+}
+
+func (s *Server) isHeaderless(ext string) bool {
+	return slices.ContainsFunc(s.config.Headerless, func(e string) bool { return strings.EqualFold(e, ext) })
+}
+
+// headerless is the format of raw audio, which only its name tells.
+func headerless(ext string) media.Format {
+	format := media.Format{Type: "application/octet-stream", Ext: strings.TrimPrefix(ext, "."), Container: "raw",
+		Browser: "browsers do not play audio without a header"}
+	switch ext {
+	case ".ulaw", ".mulaw", ".ul", ".pcmu":
+		format.Type, format.Codec = "audio/basic", "pcm_mulaw"
+	case ".alaw", ".al", ".pcma":
+		format.Type, format.Codec = "audio/x-alaw-basic", "pcm_alaw"
+	case ".gsm":
+		format.Type, format.Codec = "audio/x-gsm", "gsm"
+	}
+	return format
+}
+
+// unreadable marks an error of reading an open file, unless it is a verdict on
+// what was read or says already what is wrong with the store.
+func unreadable(err error) error {
+	for _, known := range []error{media.ErrEmpty, media.ErrEncrypted, media.ErrUnrecognized,
+		storage.ErrUnavailable, context.DeadlineExceeded, context.Canceled} {
+		if errors.Is(err, known) {
+			return err
+		}
+	}
+	return fmt.Errorf("%w: %w", storage.ErrUnavailable, err)
+}
+
+// describe sets the header fields that http.ServeContent leaves to us.
+func (rec *recording) describe(h http.Header, o options, cacheControl string) {
+	h.Set("Content-Type", rec.format.Type)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Disposition", rec.disposition(o))
+	h.Set("ETag", rec.etag())
+	if !rec.settled {
+		cacheControl = "no-store"
+	}
+	h.Set("Cache-Control", cacheControl)
+}
+
+// disposition needs no escaping: ids and extensions are letters, digits, - and _.
+func (rec *recording) disposition(o options) string {
+	name := rec.call.ID
+	if o.fileID != "" {
+		name += "-" + o.fileID
+	}
+	kind := "inline"
+	if o.download {
+		kind = "attachment"
+	}
+	return fmt.Sprintf(`%s; filename="%s.%s"`, kind, name, rec.format.Ext)
+}
+
+// etag depends on nothing but the recording, so that a download goes on at
+// another replica, or from another store with the same file. It is weak while
+// the file may still change within the second that its time is kept in.
+func (rec *recording) etag() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", rec.file.ID, rec.size, rec.modTime.Unix()))
+	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`
+	if !rec.settled {
+		return "W/" + tag
+	}
+	return tag
+}
+
+// lastModified is the time for http.ServeContent: none while not settled.
+func (rec *recording) lastModified() time.Time {
+	if !rec.settled {
+		return time.Time{}
+	}
+	return rec.modTime
+}

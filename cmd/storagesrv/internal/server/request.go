@@ -1,0 +1,143 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A handler answers a request or returns why it did not. It has written
+// nothing then, unless the error is a *brokenBody.
+type handler func(*response, *http.Request) error
+
+// A record is what the access log says about one request. Handlers fill in
+// what they learn; it belongs to the request's goroutine.
+type record struct {
+	start                    time.Time
+	route, requestID, client string
+	callID, fileID, store    string
+	filePath                 string
+	stale                    bool
+}
+
+type recordKey struct{}
+
+// recordOf returns the record of a request's context; for others an unused one.
+func recordOf(ctx context.Context) *record {
+	if rec, ok := ctx.Value(recordKey{}).(*record); ok {
+		return rec
+	}
+	return &record{}
+}
+
+// statusClientGone is what the log says about a client that left before it was
+// answered; nginx's number for it.
+const statusClientGone = 499
+
+// bodyTimeout is how long a client may take, at most, to send a body that
+// nobody reads. net/http waits for it before it sends a header.
+const bodyTimeout = 5 * time.Second
+
+// handle is the one adapter between net/http and handlers.
+func (s *Server) handle(route string, h handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		s.watch.enter()
+		defer s.watch.leave()
+		start := time.Now()
+		client, trusted := s.client(r)
+		rec := &record{start: start, route: route, requestID: requestID(r, trusted), client: client}
+		rw.Header().Set("X-Request-Id", rec.requestID)
+		if r.ContentLength != 0 {
+			http.NewResponseController(rw).SetReadDeadline(start.Add(min(bodyTimeout, s.config.StallTimeout/2)))
+		}
+		w := &response{ResponseWriter: rw, stall: s.config.StallTimeout}
+		err := run(h, w, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
+		s.finish(w, r, rec, err)
+	})
+}
+
+// run calls h and turns a panic into an error.
+func run(h handler, w *response, r *http.Request) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = panicked(p)
+		}
+	}()
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return methodNotAllowed
+	}
+	return h(w, r)
+}
+
+func panicked(p any) error { return fmt.Errorf("%w: panic: %v\n%s", internal, p, debug.Stack()) }
+
+// finish answers a request that was refused, and logs and counts any. A
+// response that has begun and cannot be completed ends with its connection, so
+// that no client takes it for complete.
+func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
+	refused := ""
+	broken := err != nil && w.status != 0
+	switch {
+	case err == nil || broken:
+	case errors.Is(err, context.Canceled) && r.Context().Err() != nil:
+		broken, w.status = true, statusClientGone
+	default:
+		p, detail := problemOf(err)
+		refused = p.name
+		s.metrics.refusals.WithLabelValues(p.name).Inc()
+		writeProblem(w, rec.requestID, p, detail)
+	}
+	s.metrics.requests.WithLabelValues(rec.route, strconv.Itoa(w.status)).Inc()
+	s.logRequest(w, r, rec, refused, err)
+	if broken {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused string, err error) {
+	attrs := []slog.Attr{
+		slog.String("request_id", rec.requestID),
+		slog.String("client", rec.client),
+		slog.String("method", bounded(r.Method)),
+		slog.String("path", bounded(r.URL.EscapedPath())),
+		slog.String("route", rec.route),
+		slog.Int("status", w.status),
+		slog.Int64("bytes", w.written),
+		slog.Float64("duration_ms", float64(time.Since(rec.start).Microseconds())/1000),
+	}
+	for _, optional := range []struct{ key, value string }{
+		{"call_id", rec.callID}, {"file_id", rec.fileID}, {"store", rec.store}, {"file_path", bounded(rec.filePath)},
+		{"range", bounded(r.Header.Get("Range"))}, {"problem", refused},
+	} {
+		if optional.value != "" {
+			attrs = append(attrs, slog.String(optional.key, optional.value))
+		}
+	}
+	if rec.stale {
+		attrs = append(attrs, slog.Bool("stale", true))
+	}
+	level := slog.LevelInfo
+	if err != nil {
+		attrs = append(attrs, slog.String("error", boundedTo(4096, err.Error()))) // a stack fits
+	}
+	if broken := (*brokenBody)(nil); w.status >= 500 || errors.Is(err, internal) || errors.As(err, &broken) && broken.ours {
+		level = slog.LevelWarn
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// bounded keeps what others sent from filling the log, or an answer.
+func bounded(s string) string { return boundedTo(256, s) }
+
+func boundedTo(most int, s string) string {
+	if len(s) > most {
+		return strings.ToValidUTF8(s[:most], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,58 @@
+package server
+
+import (
+	"io"
+	"net/http"
+	"time"
+)
+
+// A response notes what is answered. It keeps ReadFrom and Unwrap, so that
+// sendfile and http.ResponseController go on working through it.
+//
+// A client may take as long as it likes, but one that takes nothing for the
+// stall timeout is cut. The deadline is set with the header; who writes more
+// than fits into a buffer moves it on.
+type response struct {
+	http.ResponseWriter
+	stall   time.Duration
+	status  int   // 0 until the header is written
+	written int64 // bytes of the body
+}
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 && status >= 200 {
+		w.status = status
+		w.extend()
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// extend gives the client until the stall timeout to take what was written.
+func (w *response) extend() {
+	// It fails only where there is no connection to cut.
+	http.NewResponseController(w.ResponseWriter).SetWriteDeadline(time.Now().Add(w.stall))
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	w.begin()
+	n, err := w.ResponseWriter.Write(p)
+	w.written += int64(n)
+	return n, err
+}
+
+func (w *response) ReadFrom(src io.Reader) (int64, error) {
+	w.begin()
+	n, err := io.Copy(w.ResponseWriter, src)
+	w.written += n
+	return n, err
+}
+
+// begin writes the header that net/http would.
+func (w *response) begin() {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+}
+
+// Unwrap serves http.ResponseController.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }

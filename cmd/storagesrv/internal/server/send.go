@@ -1,0 +1,172 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"storagesrv/storage"
+)
+
+// send lets http.ServeContent answer with rec, and checks that the body it
+// promised is the body it wrote: ServeContent drops errors.
+func (s *Server) send(w *response, r *http.Request, rec *recording) error {
+	s.streams.Add(1)
+	defer s.streams.Add(-1)
+	content := &content{recording: rec, elsewhere: func(tried []storage.Place) (*recording, error) { return s.elsewhere(r.Context(), rec, tried) }}
+	defer content.close()
+	out := s.newSender(w, r, rec)
+	out.firstByte = s.metrics.firstByte(rec.place.Store, recordOf(r.Context()).start)
+	http.ServeContent(out, r, "", rec.lastModified(), content)
+	if w.status >= 300 {
+		return nil // no bytes of the recording
+	}
+	s.metrics.bytes.WithLabelValues(rec.place.Store).Add(float64(w.written))
+	promised, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
+	if err != nil || r.Method == http.MethodHead || w.written == promised {
+		return nil
+	}
+	broken := &brokenBody{written: w.written, promised: promised}
+	broken.cause, broken.ours = out.cause(r.Context(), content.failure())
+	if broken.ours && !out.hung() { // which was counted when it was cut
+		s.metrics.truncated.WithLabelValues(rec.place.Store).Inc()
+	}
+	return broken
+}
+
+// A brokenBody is the error of a body that ended before it was complete.
+type brokenBody struct {
+	written, promised int64
+	cause             error
+	ours              bool // the storage failed, and not the client
+}
+
+func (b *brokenBody) Error() string {
+	who := "the client left"
+	if b.ours {
+		who = "the storage failed"
+	}
+	return fmt.Sprintf("%s after %d of %d bytes: %v", who, b.written, b.promised, b.cause)
+}
+
+func (b *brokenBody) Unwrap() error { return b.cause }
+
+// A sender is a ResponseWriter for one recording. The write deadline moves on
+// with every write that gets anywhere. A mounted file goes to the kernel's
+// sendfile where the connection allows it.
+type sender struct {
+	*response
+	renewed   time.Time // when the deadline was last moved
+	plain     bool      // HTTP/1 without TLS: sendfile works
+	shared    bool      // HTTP/2: the deadline is that of a stream
+	writing   atomic.Bool
+	firstByte func() // told once, before the first byte of a body
+	writeErr  error  // the first error of writing to the client
+	readErr   error  // the error of sendfile that is not the client's
+
+	conn  *net.TCPConn // nil if it is not known
+	watch *hangWatch
+	cut   func() // told when the kernel hangs in a mount
+}
+
+func (s *Server) newSender(w *response, r *http.Request, rec *recording) *sender {
+	return &sender{response: w, plain: r.TLS == nil && r.ProtoMajor == 1, shared: r.ProtoMajor > 1,
+		conn: connOf(r.Context()), watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
+}
+
+// renew moves the deadline, unless it moved a moment ago: then it is good enough.
+func (s *sender) renew() {
+	if now := time.Now(); now.Sub(s.renewed) > s.stall/16 {
+		s.renewed = now
+		s.extend()
+	}
+	if s.firstByte != nil && s.status < 300 {
+		s.firstByte()
+		s.firstByte = nil
+	}
+}
+
+// Write writes little at a time: a deadline covers one write, in which a slow
+// client has to take all of it.
+func (s *sender) Write(p []byte) (n int, err error) {
+	for len(p) > mostAtOnce && err == nil {
+		var m int
+		m, err = s.write(p[:mostAtOnce])
+		n, p = n+m, p[mostAtOnce:]
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := s.write(p)
+	return n + m, err
+}
+
+const mostAtOnce = 64 << 10
+
+func (s *sender) write(p []byte) (int, error) {
+	s.renew()
+	s.writing.Store(true)
+	n, err := s.response.Write(p)
+	s.writing.Store(false)
+	if err != nil && s.writeErr == nil {
+		s.writeErr = err
+	}
+	return n, err
+}
+
+// ReadFrom is what io.CopyN of http.ServeContent calls.
+func (s *sender) ReadFrom(src io.Reader) (int64, error) {
+	if s.shared {
+		defer s.excuse().end()
+	}
+	if limited, ok := src.(*io.LimitedReader); ok {
+		if content, ok := limited.R.(*content); ok {
+			content.expect(limited.N)
+			if s.sendable(content) {
+				return s.sendfile(content, limited.N)
+			}
+			return content.writeTo(s, limited.N)
+		}
+	}
+	return copyByHand(s, src)
+}
+
+// copyByHand copies without a look at what else w and src can do.
+func copyByHand(w io.Writer, src io.Reader) (int64, error) {
+	buffer := buffers.Get().(*[]byte)
+	defer buffers.Put(buffer)
+	return io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{src}, *buffer)
+}
+
+// buffers hold what is copied by hand; 32 KiB is what one SFTP packet carries.
+var buffers = sync.Pool{New: func() any {
+	buffer := make([]byte, 32<<10)
+	return &buffer
+}}
+
+// cause says why a body is incomplete, and whether the storage is to blame.
+// readErr is what reading the content by hand failed with.
+func (s *sender) cause(ctx context.Context, readErr error) (cause error, ours bool) {
+	for _, err := range []error{s.readErr, readErr} {
+		if err != nil && !errors.Is(err, context.Canceled) {
+			return err, true
+		}
+	}
+	switch {
+	case errors.Is(s.writeErr, os.ErrDeadlineExceeded):
+		return fmt.Errorf("took nothing for %v", s.stall), false
+	case s.writeErr != nil:
+		return s.writeErr, false
+	case ctx.Err() != nil:
+		return ctx.Err(), false
+	}
+	return io.ErrUnexpectedEOF, true
+}

@@ -1,0 +1,236 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"storagesrv/storage"
+)
+
+// A mountedFile is a storage.File that the kernel can send.
+type mountedFile interface {
+	storage.File
+	// OSFile is what the kernel sends, from a position that is to be set.
+	OSFile() *os.File
+	// Timeout is how long one system call on the file may take; 0 if it is on
+	// a disk of this machine, where none hangs.
+	Timeout() time.Duration
+	// Prepare makes the kernel fetch bytes that are to be sent, and waits for
+	// the last of them, for Timeout at most.
+	Prepare(offset, n int64) error
+	// Check returns an error if the file is not what was opened any more.
+	Check() error
+	// Renew opens the file again after an error of reading it.
+	Renew(err error) error
+}
+
+// sendable reports whether the kernel can send content on this connection.
+func (s *sender) sendable(content *content) bool {
+	_, ok := content.File.(mountedFile)
+	return ok && s.plain && content.here()
+}
+
+const (
+	// atOnce is how much is read at once and written by hand: that is faster than
+	// the kernel's sendfile up to here.
+	atOnce = 64 << 10
+
+	// firstPiece is how much sendfile is given at first, and largestPiece at
+	// most. A deadline covers one piece, and a client too slow for it gets
+	// another as long as it took something.
+	firstPiece   = 256 << 10
+	largestPiece = 4 << 20
+
+	// largestRemotePiece is less, because those who listen to one recording on
+	// a mount wait for each other's pieces.
+	largestRemotePiece = 1 << 20
+
+	// lastBytes is how much of a body is held back until it is known that the
+	// file has not changed.
+	lastBytes = 4 << 10
+)
+
+func (s *sender) sendfile(content *content, n int64) (int64, error) {
+	if n <= atOnce {
+		return s.sendAtOnce(content, n)
+	}
+	// From here on a write that gets anywhere is one of the file's bytes: with
+	// the header still in a buffer, bytes that got no further would count.
+	if s.writeErr = s.begin(); s.writeErr != nil {
+		return 0, s.writeErr
+	}
+	sent, err := s.sendPieces(content, n-lastBytes)
+	if err == nil {
+		last, err := s.sendAtOnce(content, lastBytes)
+		return sent + last, err
+	}
+	if s.writeErr != nil || s.readErr != nil {
+		return sent, err
+	}
+	return s.orElsewhere(content, n, sent, err)
+}
+
+// check looks whether the file is still what it was when it was opened.
+func (s *sender) check(content *content) error {
+	if !content.settled {
+		return nil
+	}
+	err := content.File.(mountedFile).Check()
+	if errors.Is(err, storage.ErrChanged) { // nor is it elsewhere, after what was sent
+		s.readErr = err
+	}
+	return err
+}
+
+// orElsewhere goes on in another store after sent of n bytes, when the mount
+// has failed with err.
+func (s *sender) orElsewhere(content *content, n, sent int64, err error) (int64, error) {
+	if !content.move(err) {
+		s.readErr = err
+		return sent, err
+	}
+	more, err := content.writeTo(s, n-sent)
+	return sent + more, err
+}
+
+var bodies = sync.Pool{New: func() any {
+	buffer := make([]byte, atOnce)
+	return &buffer
+}}
+
+// sendAtOnce reads n bytes and writes them, once it is known that the file is
+// still what it was: a body with bytes of two versions is not completed.
+func (s *sender) sendAtOnce(content *content, n int64) (int64, error) {
+	buffer := bodies.Get().(*[]byte)
+	defer bodies.Put(buffer)
+	body := (*buffer)[:n]
+	if got, err := content.File.ReadAt(body, content.position()); int64(got) < n {
+		return s.orElsewhere(content, n, 0, orUnexpectedEnd(err))
+	}
+	if err := s.check(content); s.readErr != nil {
+		return 0, err
+	} else if err != nil {
+		return s.orElsewhere(content, n, 0, err)
+	}
+	sent, err := s.Write(body)
+	content.skip(int64(sent))
+	return int64(sent), err
+}
+
+// orUnexpectedEnd is what a file that is shorter than it was fails with.
+func orUnexpectedEnd(err error) error {
+	if err == nil || err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// sendPieces has the kernel send n bytes of a mounted file.
+func (s *sender) sendPieces(content *content, n int64) (sent int64, err error) {
+	file := content.File.(mountedFile)
+	piece, most := int64(firstPiece), int64(largestRemotePiece)
+	if file.Timeout() == 0 {
+		piece, most = largestPiece, largestPiece
+	}
+	renewed := int64(-1) // where the file was opened again last
+	for sent < n {
+		if sent > 0 {
+			if err := s.check(content); err != nil {
+				return sent, err
+			}
+		}
+		took, err := s.sendPiece(content, file, min(piece, n-sent))
+		sent += took
+		piece = min(2*piece, most)
+		switch {
+		case err == nil:
+		case s.writeErr != nil:
+			return sent, err
+		case sent == renewed: // it is no better than before
+			return sent, err
+		default:
+			if err = file.Renew(err); err != nil {
+				return sent, err
+			}
+			renewed = sent
+		}
+	}
+	return sent, nil
+}
+
+// sendPiece has the kernel send up to n bytes. An error is the file's unless
+// s.writeErr is set. It sends less without one to a client that is slow.
+func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, error) {
+	offset := content.position()
+	if err := file.Prepare(offset, n); err != nil {
+		return 0, err
+	}
+	s.renew() // what the mount took its time for is not held against the client
+	source := file.OSFile()
+	if _, err := source.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	send := s.watch.begin(s.conn, file.Timeout(), s.cut)
+	took, err := s.response.ReadFrom(&io.LimitedReader{R: source, N: n})
+	hung := send.end()
+	content.skip(took)
+	switch {
+	case hung:
+		s.readErr = errHangs
+		s.writeErr = errHangs
+		return took, errHangs
+	case errors.Is(err, os.ErrDeadlineExceeded) && took > 0:
+		s.renewed = time.Time{}
+		return took, nil
+	case err != nil && isClients(err):
+		s.writeErr = err
+		return took, err
+	case err != nil:
+		return took, err
+	case took < n:
+		return took, io.ErrUnexpectedEOF // the file is shorter than it was
+	}
+	return took, nil
+}
+
+// begin sends the header.
+func (s *sender) begin() error {
+	s.response.begin()
+	s.renewed = time.Now()
+	return http.NewResponseController(s.response).Flush()
+}
+
+// isClients reports whether an error of copying from a file to a connection is
+// the connection's.
+func isClients(err error) bool {
+	for _, client := range []error{syscall.EPIPE, syscall.ECONNRESET, syscall.ETIMEDOUT, net.ErrClosed, os.ErrDeadlineExceeded} {
+		if errors.Is(err, client) {
+			return true
+		}
+	}
+	return false
+}
+
+// errHangs is why a listener was freed whose recording the kernel hangs in.
+var errHangs = fmt.Errorf("%w: the kernel hangs in the mount", storage.ErrUnavailable)
+
+// hung reports whether the kernel has hung in the mount.
+func (s *sender) hung() bool { return errors.Is(s.readErr, errHangs) }
+
+// cutHanging counts and logs a body that was cut while the kernel hangs in its
+// mount: the request's own record comes when it returns, if ever.
+func (s *Server) cutHanging(ctx context.Context, rec *recording) {
+	s.metrics.truncated.WithLabelValues(rec.place.Store).Inc()
+	r := recordOf(ctx)
+	s.log.LogAttrs(ctx, slog.LevelWarn, "a stream was cut: the kernel hangs in the mount",
+		slog.String("request_id", r.requestID), slog.String("client", r.client), slog.String("call_id", r.callID), slog.String("store", rec.place.Store))
+}
