@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os/signal"
+	"syscall"
+
+	"storagesrv/cmd/storagesrv/internal/config"
+)
+
+// ConfigFlag is the flag that names the configuration file.
+type ConfigFlag struct {
+	Config string `help:"Configuration file (default: storagesrv.yaml here, then /etc/storagesrv/storagesrv.yaml)." placeholder:"FILE" type:"path"`
+}
+
+// load reads the configuration.
+func (f ConfigFlag) load() (*config.Config, error) {
+	if f.Config != "" {
+		return loadConfig(f.Config)
+	}
+	for _, file := range []string{"storagesrv.yaml", "/etc/storagesrv/storagesrv.yaml"} {
+		c, err := loadConfig(file)
+		if !errors.Is(err, fs.ErrNotExist) {
+			return c, err
+		}
+	}
+	return nil, &usageError{errors.New("no configuration: neither storagesrv.yaml here nor /etc/storagesrv/storagesrv.yaml; --config names another")}
+}
+
+// loadConfig makes a file that cannot be read a fault of the caller.
+func loadConfig(file string) (*config.Config, error) {
+	c, err := config.Load(file)
+	if err != nil && !errors.As(err, new(*config.Error)) {
+		err = &usageError{err}
+	}
+	return c, err
+}
+
+type serveCommand struct {
+	ConfigFlag
+}
+
+// Run serves until ctx ends, and then drains.
+func (c serveCommand) Run(ctx context.Context, out output) error {
+	signal.Ignore(syscall.SIGHUP) // what it asks for elsewhere, to read the configuration anew, takes a restart
+	settings, err := c.load()
+	if err != nil {
+		return err
+	}
+	limitMemory(int64(settings.Cache.Memory))
+	log := newLogger(settings.Log, out)
+	service, err := assemble(settings, log)
+	if err != nil {
+		return &usageError{fmt.Errorf("%s: %w", settings.File, err)}
+	}
+	defer service.close()
+	log.Warn("there is no access control: whoever reaches this server plays any recording", "listen", settings.HTTP.Listen)
+	return service.serve(ctx, settings.HTTP)
+}
+
+func newLogger(c config.Log, out output) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		panic(fmt.Sprintf("config let level %q through", c.Level))
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if c.Format == "text" {
+		return slog.New(slog.NewTextHandler(out.stderr, options))
+	}
+	return slog.New(slog.NewJSONHandler(out.stderr, options))
+}
