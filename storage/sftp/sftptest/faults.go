@@ -257,7 +257,8 @@ func (a *answers) send(packet []byte, jitter time.Duration) error {
 		_, err := a.ReadWriteCloser.Write(packet)
 		return err
 	}
-	a.link.server.tasks.Go(func() { // ends with the link, or before
+	// pkg/sftp writes from a goroutine that it does not wait for.
+	a.link.server.spawn(func() { // ends with the link, or before
 		select {
 		case <-time.After(rand.N(jitter)):
 			a.send(packet, 0)

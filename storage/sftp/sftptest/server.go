@@ -59,6 +59,7 @@ type Server struct {
 	links    map[*link]struct{} // guarded by mu
 	dials    int                // guarded by mu
 	sent     int                // guarded by mu: pieces
+	closed   bool               // guarded by mu
 }
 
 // Start starts a server on a free port of 127.0.0.1.
@@ -147,9 +148,22 @@ func (s *Server) KillConnections() {
 // Close ends the server and returns when nothing of it is left running.
 func (s *Server) Close() error {
 	err := s.listener.Close()
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.KillConnections()
 	s.tasks.Wait()
 	return errors.Join(err, s.root.Close())
+}
+
+// spawn runs task on a goroutine that Close waits for, unless Close was called.
+// It is for those who may outlive all that Close waits for.
+func (s *Server) spawn(task func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.closed {
+		s.tasks.Go(task)
+	}
 }
 
 func (s *Server) accept() {
