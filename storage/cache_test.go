@@ -13,8 +13,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage"
 	"storagesrv/storage/mount"
 	"storagesrv/storage/sftp"
@@ -36,7 +34,7 @@ func TestCacheKeepsTheContract(t *testing.T) {
 		} {
 			t.Run(name+" "+test.name, func(t *testing.T) {
 				storagetest.Run(t, func(t *testing.T, dir string, followLinks bool) storage.Store {
-					leaksNothing(t)
+					storagetest.LeaksNothing(t)
 					config := test.config
 					if changes(t.Name()) {
 						config.Revalidate = 0
@@ -82,12 +80,6 @@ func overSFTP(t *testing.T, dir string, followLinks bool) storage.Store {
 	}
 	t.Cleanup(func() { store.Close() })
 	return store
-}
-
-// leaksNothing asserts that no goroutine is left of what begins from here on.
-func leaksNothing(t *testing.T) {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() { goleak.VerifyNone(t, before) })
 }
 
 func newCache(t testing.TB, config storage.CacheConfig) *storage.Cache {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"storagesrv/storage"
+	"storagesrv/storage/storagetest"
 )
 
 // A shelf is a Store of many Files of the same bytes, at no distance.
@@ -39,7 +40,7 @@ func newShelf(n int) shelf {
 }
 
 func TestCacheRandomRangesOfManyReaders(t *testing.T) {
-	leaksNothing(t)
+	storagetest.LeaksNothing(t)
 	s := newShelf(3_000_000)
 	for _, memory := range []int64{0, 40_000, 200_000, 1 << 20} {
 		store := newCache(t, storage.CacheConfig{Memory: memory, Revalidate: time.Second}).Over("", s)

@@ -16,10 +16,9 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/cmd/storagesrv/internal/config"
 	"storagesrv/cmd/storagesrv/internal/demo"
+	"storagesrv/storage/storagetest"
 )
 
 // A runningDemo is the real command, run until the test ends.
@@ -33,7 +32,7 @@ type runningDemo struct {
 // startDemo runs the demo and checks at the end that it leaves nothing behind.
 func startDemo(t *testing.T) *runningDemo {
 	t.Helper()
-	before := goleak.IgnoreCurrent()
+	storagetest.LeaksNothing(t) // when what is ended below has ended
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	stdout, pipe := io.Pipe()
@@ -57,7 +56,6 @@ func startDemo(t *testing.T) *runningDemo {
 		if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %v, %v", left, err)
 		}
-		goleak.VerifyNone(t, before)
 	})
 	lines := bufio.NewScanner(stdout)
 	for lines.Scan() && lines.Text() != "Ctrl-C ends it." {
@@ -291,7 +289,7 @@ var errBrokenPipe = errors.New("broken pipe")
 func (brokenPipe) Write([]byte) (int, error) { return 0, errBrokenPipe }
 
 func TestDemoCleansUpIfItCannotStart(t *testing.T) {
-	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	storagetest.LeaksNothing(t)
 	temp := t.TempDir()
 	t.Setenv("TMPDIR", temp)
 	if err := run(t.Context(), []string{"demo", "--listen", "127.0.0.1:0"}, brokenPipe{}, io.Discard); !errors.Is(err, errBrokenPipe) {

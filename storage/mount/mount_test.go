@@ -8,14 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage"
 	"storagesrv/storage/mount"
 	"storagesrv/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { storagetest.Main(m) }
 
 func newStore(t testing.TB, config mount.Config) *mount.Store {
 	t.Helper()

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage"
 	"storagesrv/storage/sftp"
 	"storagesrv/storage/sftp/sftptest"
@@ -22,7 +20,7 @@ import (
 
 func TestMain(m *testing.M) {
 	flag.Set("test.parallel", "4") // unless the command line says another: these tests wait more than they work
-	goleak.VerifyTestMain(m)
+	storagetest.Main(m)
 }
 
 func TestStoreKeepsTheContract(t *testing.T) {

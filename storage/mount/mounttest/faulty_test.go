@@ -15,9 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage/mount/mounttest"
+	"storagesrv/storage/storagetest"
 )
 
 const (
@@ -31,7 +30,7 @@ func TestMain(m *testing.M) {
 	if root := os.Getenv(dieIn); root != "" {
 		dieInMidHang(root)
 	}
-	goleak.VerifyTestMain(m)
+	storagetest.Main(m)
 }
 
 func startFaulty(t *testing.T, pageCache bool) *mounttest.Faulty {

@@ -11,12 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage/sftp/sftptest"
+	"storagesrv/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { storagetest.Main(m) }
 
 // hangs is when something counts as stuck.
 const hangs = 30 * time.Second

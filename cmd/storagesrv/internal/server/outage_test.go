@@ -17,10 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/storage"
 	"storagesrv/storage/sftp"
+	"storagesrv/storage/storagetest"
 )
 
 // An outageCase is what happens to a store while many listen.
@@ -64,7 +63,7 @@ const recordings = 4
 
 func newOutage(t testing.TB, listeners, size int, start startSSH, c outageCase) *outage {
 	t.Helper()
-	leaksNothing(t)
+	storagetest.LeaksNothing(t)
 	r := newRig(t, rigConfig{ttl: cached})
 	o := &outage{rig: r, outageCase: c, t: t, listeners: listeners, size: size, versions: make(map[version][]byte), begun: make(chan struct{})}
 	// So little is read ahead and kept that those who lag behind must ask.
@@ -107,16 +106,6 @@ func (o *outage) each(do func(path string) error) {
 			o.t.Fatal(err)
 		}
 	}
-}
-
-// leaksNothing asserts that no goroutine is left of what begins from here on.
-func leaksNothing(t testing.TB) {
-	before := goleak.IgnoreCurrent()
-	t.Cleanup(func() {
-		if err := goleak.Find(before); err != nil {
-			t.Error(err)
-		}
-	})
 }
 
 // run lets the listeners listen, the fault begin and be over, and looks at what

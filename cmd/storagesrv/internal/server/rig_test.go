@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/goleak"
 
 	"storagesrv/cmd/storagesrv/internal/server"
 	"storagesrv/metadata"
@@ -29,9 +28,10 @@ import (
 	"storagesrv/storage/mount"
 	"storagesrv/storage/sftp"
 	"storagesrv/storage/sftp/sftptest"
+	"storagesrv/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { storagetest.Main(m) }
 
 // prefix is what file_path starts with in these tests.
 const prefix = "/var/recordings"
