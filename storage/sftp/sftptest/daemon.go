@@ -257,39 +257,3 @@ func kill(pid int, signal syscall.Signal) error {
 	}
 	return nil
 }
-
-// A process is a line of what ps prints.
-type process struct {
-	pid, parent int
-	state       string // T: stopped; Z: ended, and not waited for
-}
-
-// stands reports whether the process does nothing until it is continued.
-func (p process) stands() bool {
-	return strings.HasPrefix(p.state, "T") || strings.HasPrefix(p.state, "Z")
-}
-
-// processes returns the server, the processes that it started, and those that
-// they did.
-func (d *Daemon) processes() ([]process, error) {
-	table, err := exec.Command("ps", "-A", "-o", "pid=,ppid=,stat=").Output()
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var found []process
-	children := make(map[int][]process)
-	for line := range strings.Lines(string(table)) {
-		var p process
-		if _, err := fmt.Sscan(line, &p.pid, &p.parent, &p.state); err != nil {
-			continue
-		}
-		children[p.parent] = append(children[p.parent], p)
-		if p.pid == d.process.Process.Pid {
-			found = append(found, p)
-		}
-	}
-	for i := 0; i < len(found); i++ {
-		found = append(found, children[found[i].pid]...)
-	}
-	return found, nil
-}

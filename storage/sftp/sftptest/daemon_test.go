@@ -7,8 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
-	"os/exec"
-	"strconv"
+	"slices"
 	"testing"
 	"time"
 )
@@ -44,10 +43,14 @@ func TestADaemonLeavesNothingBehind(t *testing.T) {
 			if err := d.Close(); err != nil {
 				t.Error(err)
 			}
-			for _, p := range processes {
-				state, _ := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(p.pid)).Output() // fails if there is none
-				if len(state) > 0 && state[0] != 'Z' {                                            // who ended is waited for by init in its own time
-					t.Errorf("process %d of %d is left: %s", p.pid, len(processes), state)
+			table, err := processTable()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, left := range table {
+				was := func(p process) bool { return p.pid == left.pid }
+				if slices.ContainsFunc(processes, was) && left.state != "Z" { // who ended is waited for by init in its own time
+					t.Errorf("of %d processes, one is left: %+v", len(processes), left)
 				}
 			}
 			if _, err := os.Stat(d.dir); !errors.Is(err, os.ErrNotExist) {
