@@ -232,7 +232,10 @@ func TestCloseWaitsForNoMount(t *testing.T) {
 }
 
 // losses are errors of a system call on a file that the mount has lost.
-var losses = []syscall.Errno{syscall.ESTALE, syscall.EIO, syscall.ENOTCONN, syscall.EBADF}
+var losses = []syscall.Errno{
+	syscall.ESTALE, syscall.EBADF, syscall.EIO, syscall.ENOTCONN, syscall.ETIMEDOUT,
+	syscall.EHOSTDOWN, syscall.EREMOTEIO, syscall.ECONNABORTED, syscall.ENODEV,
+}
 
 func TestAnErrorOnceGoesUnnoticed(t *testing.T) {
 	f := startFaulty(t)

@@ -32,6 +32,8 @@ type Fault struct {
 	// Offset is where the first byte lies whose reading meets the fault: a Read
 	// that does not reach it is in order.
 	Offset int64
+	// Length is how many bytes from Offset on are such: 0 means all.
+	Length int64
 	// Times is how often it happens: 0 means always.
 	Times int
 
@@ -54,9 +56,15 @@ type Call struct {
 	Path string
 }
 
-// hits reports whether the fault happens to a call, which is a read of what
-// lies before end.
-func (f Fault) hits(call Call, end int64) bool {
+// A span is what a Read reads.
+type span struct{ begin, end int64 }
+
+// hits reports whether the fault happens to a call, which is a read of a span.
+func (f Fault) hits(call Call, read span) bool {
 	return (f.Op == "" || f.Op == call.Op) && (f.Path == "" || f.Path == call.Path) &&
-		(call.Op != Read || end > f.Offset) && (!f.Short || call.Op == Read)
+		(call.Op != Read || f.reaches(read)) && (!f.Short || call.Op == Read)
+}
+
+func (f Fault) reaches(read span) bool {
+	return read.end > f.Offset && (f.Length == 0 || read.begin < f.Offset+f.Length)
 }

@@ -63,9 +63,8 @@ func (f *Faulty) AwaitHanging(ctx context.Context, n int) error {
 }
 
 // meet lets happen what a call meets, up to its answer, and returns the fault.
-// A read is of what lies before end.
-func (f *Faulty) meet(call Call, end int64) Fault {
-	fault, released := f.enter(&call, end)
+func (f *Faulty) meet(call Call, read span) Fault {
+	fault, released := f.enter(&call, read)
 	if fault.Hang {
 		<-released
 		f.leave(&call)
@@ -81,11 +80,11 @@ func (f *Faulty) meet(call Call, end int64) Fault {
 
 // enter counts a call and returns the fault that it meets, if any, and what
 // ends that.
-func (f *Faulty) enter(call *Call, end int64) (fault Fault, released chan struct{}) {
+func (f *Faulty) enter(call *Call, read span) (fault Fault, released chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.calls[call.Op]++
-	i := slices.IndexFunc(f.faults, func(fault Fault) bool { return fault.hits(*call, end) })
+	i := slices.IndexFunc(f.faults, func(fault Fault) bool { return fault.hits(*call, read) })
 	if i < 0 {
 		return Fault{}, nil
 	}

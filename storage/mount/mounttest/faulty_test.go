@@ -215,6 +215,12 @@ func TestFaultsHappenWhereAndAsOftenAsTheyShould(t *testing.T) {
 			t.Errorf("at %d: %d, %v", want.offset, n, err)
 		}
 	}
+	f.Set(mounttest.Fault{Op: mounttest.Read, Offset: 100_000, Length: 10, Err: syscall.EIO})
+	for offset, want := range map[int64]error{99_000: nil, 99_001: syscall.EIO, 100_009: syscall.EIO, 100_010: nil} {
+		if _, err := read(offset); !errors.Is(err, want) {
+			t.Errorf("at %d of a fault in the middle: %v", offset, err)
+		}
+	}
 	const late = 200 * time.Millisecond
 	f.Set(mounttest.Fault{Delay: late})
 	if start := time.Now(); func() error { _, err := read(0); return err }() != nil || time.Since(start) < late {

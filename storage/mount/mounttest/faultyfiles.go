@@ -30,7 +30,7 @@ func (f *faultyFiles) path(node uint64) string {
 
 // meet lets the faults happen to a call and returns what is to be answered.
 func (f *faultyFiles) meet(op Op, path string) fuse.Status {
-	return fuse.Status(f.faulty.meet(Call{op, path}, 0).Err)
+	return fuse.Status(f.faulty.meet(Call{op, path}, span{}).Err)
 }
 
 func (f *faultyFiles) Lookup(cancel <-chan struct{}, in *fuse.InHeader, name string, out *fuse.EntryOut) fuse.Status {
@@ -80,8 +80,8 @@ func (f *faultyFiles) Open(cancel <-chan struct{}, in *fuse.OpenIn, out *fuse.Op
 }
 
 func (f *faultyFiles) Read(cancel <-chan struct{}, in *fuse.ReadIn, buffer []byte) (fuse.ReadResult, fuse.Status) {
-	end := int64(in.Offset) + int64(in.Size)
-	fault := f.faulty.meet(Call{Read, f.path(in.NodeId)}, end)
+	begin := int64(in.Offset)
+	fault := f.faulty.meet(Call{Read, f.path(in.NodeId)}, span{begin, begin + int64(in.Size)})
 	if fault.Err != 0 {
 		return nil, fuse.Status(fault.Err)
 	}
