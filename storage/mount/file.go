@@ -47,11 +47,15 @@ func (f *File) OSFile() *os.File {
 // Timeout returns how long a mount may take for one system call before it
 // counts as dead; 0 if the file is on a local disk.
 func (f *File) Timeout() time.Duration {
-	if f.store.presence.sight().kind == local {
+	if o, err := f.current(); err == nil && o.on.local.Load() {
 		return 0
 	}
 	return f.store.config.Timeout
 }
+
+// CountHung notes that n more sendfiles of the file hang, or fewer if n is
+// negative, for [Store.Stuck].
+func (f *File) CountHung(n int) { f.store.sends.Add(int64(n)) }
 
 // Stat returns the file's size and time as they were when it was opened.
 func (f *File) Stat() (fs.FileInfo, error) { return f.info, nil }
@@ -118,7 +122,7 @@ func (f *File) Close() error {
 	}
 	f.opened = nil
 	if f.failed || f.ctx.Err() != nil || !o.settled() {
-		f.store.closer.close(o.file)
+		o.close()
 	} else {
 		f.store.idle.put(f.name, o)
 	}
@@ -137,13 +141,13 @@ func (f *File) current() (*opened, error) {
 // readBy reads from o. On a mount it reads into a buffer of its own: a read
 // that is given up goes on in the kernel.
 func (f *File) readBy(o *opened, p []byte, offset int64) (int, error) {
-	if f.Timeout() == 0 {
+	if o.on.local.Load() {
 		return o.file.ReadAt(p, offset)
 	}
-	if err := f.store.presence.refusal(); err != nil {
+	if err := f.store.presence.refusal(o.on); err != nil {
 		return 0, err
 	}
-	b, err := guarded(f.ctx, f.store.guard, f.name, func() (*block, error) {
+	b, err := guarded(f.ctx, o.on.guard, f.name, func() (*block, error) {
 		b := blocks.Get().(*block)
 		b.read(o.file, len(p), offset)
 		return b, nil

@@ -15,24 +15,24 @@ import (
 // threads a dead mount can hold, and runs one at a time on each path: a
 // recording that hangs costs one of them.
 type guard struct {
-	timeout time.Duration
-	slots   chan struct{} // holds a token for each call in the kernel
-	stuck   atomic.Int64  // how many calls have taken longer than timeout
+	timeout  time.Duration
+	slots    *slots        // of this mount
+	all      *slots        // of this mount and those it has replaced
+	returned atomic.Uint64 // how many calls have
 
 	mu    sync.Mutex
 	turns map[string]*turn // guarded by mu: of the paths that are in use
-	full  time.Time        // guarded by mu: since when as many calls were stuck as may, the last time
 }
 
 // A turn is what the calls on one path take in turns.
 type turn struct {
 	token chan struct{} // holds a token while one is in the kernel
 	users int           // guarded by guard.mu: who has the turn or waits for it
-	stuck chan struct{} // guarded by guard.mu: closed while the call has taken longer than timeout
+	stuck chan struct{} // guarded by guard.mu: closed while the call is stuck
 }
 
-func newGuard(timeout time.Duration, most int) *guard {
-	return &guard{timeout: timeout, slots: make(chan struct{}, most), turns: make(map[string]*turn)}
+func newGuard(timeout time.Duration, most int, all *slots) *guard {
+	return &guard{timeout: timeout, slots: newSlots(most), all: all, turns: make(map[string]*turn)}
 }
 
 // guarded waits for a call of f, which is about path, until ctx ends or the
@@ -42,18 +42,15 @@ func newGuard(timeout time.Duration, most int) *guard {
 // calls of f; what they return when nobody waits any more is given to drop.
 func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, error), drop func(T)) (T, error) {
 	var none T
-	turn, err := g.takeTurn(ctx, path)
+	t, err := g.takeTurn(ctx, path)
 	if err != nil {
 		return none, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, g.timeout)
 	defer cancel()
-	select {
-	case g.slots <- struct{}{}:
-	case <-ctx.Done():
-		<-turn.token
-		g.leave(path, turn)
-		return none, ctx.Err()
+	if err := g.takeSlot(ctx); err != nil {
+		g.giveTurn(path, t)
+		return none, err
 	}
 	type result struct {
 		value T
@@ -62,7 +59,8 @@ func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, err
 	done := make(chan result)
 	go func() {
 		var r result
-		g.run(path, turn, func() { r.value, r.err = f() })
+		g.run(func() { r.value, r.err = f() }, func() { g.block(t) })
+		g.giveTurn(path, t)
 		select {
 		case done <- r:
 		case <-ctx.Done():
@@ -79,53 +77,100 @@ func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, err
 	}
 }
 
-// takeTurn waits for the turn of path.
-func (g *guard) takeTurn(ctx context.Context, path string) (*turn, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
+// takeSlot waits until a call may be made. It is to be followed by run.
+func (g *guard) takeSlot(ctx context.Context) error {
+	if err := g.slots.take(ctx); err != nil {
+		return err
 	}
-	if err := g.refusal(); err != nil {
-		return nil, err
+	err := g.all.take(ctx)
+	if err != nil {
+		g.slots.give()
 	}
-	t, stuck := g.enter(path)
-	var err error
-	select {
-	case <-stuck:
-		err = errStuck
-	default:
-		select {
-		case t.token <- struct{}{}:
-			return t, nil
-		case <-stuck:
-			err = errStuck
-		case <-ctx.Done():
-			err = ctx.Err()
-		}
-	}
-	g.leave(path, t)
-	return nil, err
+	return err
 }
 
-var errStuck = fmt.Errorf("%w: a system call on this recording hangs", storage.ErrUnavailable)
-
-// refusal is the error of whoever comes while as many calls as may are stuck.
-func (g *guard) refusal() error {
-	if n := g.stuck.Load(); n >= int64(cap(g.slots)) {
-		return fmt.Errorf("%w: %d system calls hang there", storage.ErrUnavailable, n)
+// run calls f in the slot that was taken, and gives it back. A call that takes
+// longer than the timeout is stuck until it returns, and late is told.
+func (g *guard) run(f, late func()) {
+	wasLate := timed(g.timeout, f, func() { g.stick(1); late() })
+	g.returned.Add(1)
+	if wasLate {
+		g.stick(-1)
 	}
-	return nil
+	g.all.give()
+	g.slots.give()
+}
+
+// timed calls f, and late if that takes too long. It reports whether it did, and
+// does not return before late has.
+func timed(timeout time.Duration, f, late func()) (wasLate bool) {
+	told := make(chan struct{})
+	timer := time.AfterFunc(timeout, func() { defer close(told); late() })
+	f()
+	if timer.Stop() {
+		return false
+	}
+	<-told
+	return true
+}
+
+func (g *guard) stick(n int) {
+	g.slots.stick(n)
+	g.all.stick(n)
+}
+
+// refusal is the error of whoever comes while as many calls as may are stuck, in
+// this mount or in all that were there.
+func (g *guard) refusal() (since time.Time, err error) {
+	if since, err = g.slots.refusal(); err != nil {
+		return since, err
+	}
+	return g.all.refusal()
 }
 
 // health is h, unless whoever comes is refused.
 func (g *guard) health(h storage.Health) storage.Health {
-	err := g.refusal()
+	since, err := g.refusal()
 	if err == nil || !h.Up {
 		return h
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return storage.Health{Since: g.full, Reason: err.Error()}
+	return storage.Health{Since: since, Reason: err.Error()}
 }
+
+// takeTurn waits for the turn of path, which is to be given back.
+func (g *guard) takeTurn(ctx context.Context, path string) (*turn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if _, err := g.refusal(); err != nil {
+		return nil, err
+	}
+	t, stuck := g.enter(path)
+	err := t.wait(ctx, stuck)
+	if err != nil {
+		g.leave(path, t)
+		return nil, err
+	}
+	return t, nil
+}
+
+func (t *turn) wait(ctx context.Context, stuck <-chan struct{}) error {
+	select {
+	case <-stuck:
+		return errStuck
+	default:
+	}
+	select {
+	case t.token <- struct{}{}:
+		return nil
+	case <-stuck:
+		return errStuck
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var errStuck = fmt.Errorf("%w: a system call on this recording hangs", storage.ErrUnavailable)
 
 func (g *guard) enter(path string) (t *turn, stuck <-chan struct{}) {
 	g.mu.Lock()
@@ -146,29 +191,22 @@ func (g *guard) leave(path string, t *turn) {
 	}
 }
 
-// run calls f, counts it as stuck while it takes too long, and gives slot and
-// turn back.
-func (g *guard) run(path string, t *turn, f func()) {
-	var late, done bool // guarded by g.mu
-	timer := time.AfterFunc(g.timeout, func() {
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		if late = !done; late {
-			close(t.stuck)
-			if g.stuck.Add(1) == int64(cap(g.slots)) {
-				g.full = time.Now()
-			}
-		}
-	})
-	f()
-	timer.Stop()
+// block lets nobody wait for a turn that is stuck.
+func (g *guard) block(t *turn) {
 	g.mu.Lock()
-	if done = true; late {
-		g.stuck.Add(-1)
+	defer g.mu.Unlock()
+	close(t.stuck)
+}
+
+// giveTurn gives back what takeTurn took.
+func (g *guard) giveTurn(path string, t *turn) {
+	g.mu.Lock()
+	select {
+	case <-t.stuck:
 		t.stuck = make(chan struct{})
+	default:
 	}
 	g.mu.Unlock()
-	<-g.slots
 	<-t.token
 	g.leave(path, t)
 }

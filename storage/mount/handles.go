@@ -22,7 +22,11 @@ type opened struct {
 	file    *os.File
 	info    fs.FileInfo
 	checked time.Time
+	on      *generation
 }
+
+// close closes the file soon.
+func (o *opened) close() { o.on.closer.close(o.file) }
 
 // same reports whether info is that of the very file o is, unchanged.
 func (o *opened) same(info fs.FileInfo) bool {
@@ -32,8 +36,6 @@ func (o *opened) same(info fs.FileInfo) bool {
 // idleFiles keeps files open that were just used, each for one user at a time:
 // the kernel sends from a position that a descriptor has only one of.
 type idleFiles struct {
-	closer *closer
-
 	mu     sync.Mutex
 	closed bool                       // guarded by mu
 	byName map[string][]*list.Element // guarded by mu: the last one used comes last
@@ -47,8 +49,8 @@ type idleFile struct {
 	since time.Time
 }
 
-func newIdleFiles(c *closer) *idleFiles {
-	return &idleFiles{closer: c, byName: make(map[string][]*list.Element), byAge: list.New()}
+func newIdleFiles() *idleFiles {
+	return &idleFiles{byName: make(map[string][]*list.Element), byAge: list.New()}
 }
 
 // take returns the file of this name that was used last, or nil.
@@ -66,12 +68,12 @@ func (i *idleFiles) put(name string, o *opened) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if i.closed {
-		i.closer.close(o.file)
+		o.close()
 		return
 	}
 	i.byName[name] = append(i.byName[name], i.byAge.PushBack(&idleFile{o, name, time.Now()}))
 	if i.byAge.Len() > mostIdle {
-		i.closer.close(i.remove(i.byAge.Front()).file)
+		i.remove(i.byAge.Front()).close()
 	}
 	if i.expiry == nil {
 		i.expiry = time.AfterFunc(idleFor, i.expire)
@@ -83,7 +85,7 @@ func (i *idleFiles) drop() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for i.byAge.Len() > 0 {
-		i.closer.close(i.remove(i.byAge.Front()).file)
+		i.remove(i.byAge.Front()).close()
 	}
 }
 
@@ -107,7 +109,7 @@ func (i *idleFiles) expire() {
 			i.expiry = time.AfterFunc(idleFor-age, i.expire)
 			return
 		}
-		i.closer.close(i.remove(oldest).file)
+		i.remove(oldest).close()
 	}
 }
 

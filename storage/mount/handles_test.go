@@ -15,14 +15,13 @@ func TestIdleFilesAreBoundedAndExpire(t *testing.T) {
 		t.Fatal(err)
 	}
 	synctest.Test(t, func(t *testing.T) {
-		var c closer
-		idle := newIdleFiles(&c)
+		idle, on := newIdleFiles(), newGeneration(0, Config{Timeout: time.Minute, MaxStuck: 1}, newSlots(1))
 		put := func(name string) *os.File {
 			file, err := os.Open(path)
 			if err != nil {
 				t.Fatal(err)
 			}
-			idle.put(name, &opened{file: file})
+			idle.put(name, &opened{file: file, on: on})
 			return file
 		}
 		closed := func(f *os.File) bool {
@@ -40,7 +39,7 @@ func TestIdleFilesAreBoundedAndExpire(t *testing.T) {
 		if o := idle.take("7"); o == nil || idle.take("7") != nil {
 			t.Error("a file is there not once")
 		} else {
-			c.close(o.file)
+			o.close()
 		}
 		last := put("last")
 		time.Sleep(idleFor - time.Second)

@@ -18,6 +18,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -45,7 +46,9 @@ type Config struct {
 
 	// MaxStuck bounds how many system calls are in the kernel at once, each
 	// holding a thread. More wait for their turn, unless that many take longer
-	// than Timeout: then Open fails at once. 0 means 32.
+	// than Timeout: then Open fails at once. A mount that takes the place of
+	// another one has as many of its own, up to four times as many in all. 0
+	// means 32.
 	MaxStuck int
 
 	// Revalidate is for how long a file of a mount that was opened is taken
@@ -60,10 +63,10 @@ type Config struct {
 // A Store opens recordings below a directory.
 type Store struct {
 	config   Config
-	guard    *guard
+	calls    *slots       // of all mounts that are or were at the root
+	sends    atomic.Int64 // sendfiles that hang
 	presence *presence
 	idle     *idleFiles
-	closer   closer
 }
 
 var _ storage.Store = (*Store)(nil)
@@ -81,9 +84,9 @@ func New(config Config) (*Store, error) {
 	config.MaxStuck = cmp.Or(config.MaxStuck, 32)
 	config.Revalidate = cmp.Or(config.Revalidate, 5*time.Second)
 	config.Logger = cmp.Or(config.Logger, slog.New(slog.DiscardHandler))
-	s := &Store{config: config, guard: newGuard(config.Timeout, config.MaxStuck)}
-	s.idle = newIdleFiles(&s.closer)
-	s.presence = watchPresence(config, s.idle.drop)
+	s := &Store{config: config, calls: newSlots(generations * config.MaxStuck), idle: newIdleFiles()}
+	s.presence = newPresence(config, s.calls, s.idle.drop)
+	s.presence.begin()
 	return s, nil
 }
 
@@ -98,11 +101,16 @@ func (s *Store) Close() error {
 // Health tells how the mount was when it was last looked at, a second ago at
 // most, or that it does not answer, or that too many system calls hang there. It
 // waits for a look that is quick.
-func (s *Store) Health() storage.Health { return s.guard.health(s.presence.health()) }
+func (s *Store) Health() storage.Health {
+	h := s.presence.health()
+	return s.presence.generation().guard.health(h)
+}
 
-// Stuck returns how many system calls have hung on the mount for longer than
-// the timeout.
-func (s *Store) Stuck() int { return int(s.guard.stuck.Load()) + s.presence.hanging() }
+// Stuck returns how many system calls have hung for longer than the timeout, on
+// the mount or on one that was there before: those of [File.CountHung] included.
+func (s *Store) Stuck() int {
+	return s.calls.sticking() + s.presence.hanging() + int(s.sends.Load())
+}
 
 // Open implements [storage.Store]. The File is a [*File]. A mount that is not
 // there is ErrUnavailable, never one without the file.
@@ -133,19 +141,12 @@ func (s *Store) openFile(ctx context.Context, name string) (*File, error) {
 
 // openAnew opens name, past what is kept open.
 func (s *Store) openAnew(ctx context.Context, name string) (*opened, error) {
-	if err := s.presence.refusal(); err != nil {
+	g := s.presence.generation()
+	if err := s.presence.refusal(g); err != nil {
 		return nil, err
 	}
 	fresh := storage.IsFresh(ctx)
-	return call(ctx, s, name, func() (*opened, error) { return s.open(name, fresh) }, func(o *opened) { s.closer.close(o.file) })
-}
-
-// call makes system calls about name: under guard, unless they return for sure.
-func call[T any](ctx context.Context, s *Store, name string, f func() (T, error), drop func(T)) (T, error) {
-	if s.presence.sight().kind == local {
-		return f()
-	}
-	return guarded(ctx, s.guard, name, f, drop)
+	return call(ctx, g, name, func() (*opened, error) { return s.open(name, fresh) }, (*opened).close)
 }
 
 func (s *Store) open(name string, fresh bool) (*opened, error) {
@@ -167,15 +168,28 @@ func (s *Store) open(name string, fresh bool) (*opened, error) {
 }
 
 func (s *Store) openOnce(name string) (*opened, error) {
+	on := s.presence.generation()
 	root, err := os.OpenRoot(s.config.Root)
 	if err != nil {
 		return nil, unavailable(err)
 	}
 	defer root.Close()
+	open := openPlain
 	if s.config.FollowLinks {
-		return openInside(root, name)
+		open = openInside
 	}
-	return openPlain(root, name)
+	o, err := open(root, name)
+	if err != nil {
+		return nil, err
+	}
+	o.on = on
+	if !on.local.Load() {
+		if o.info, err = on.stat(o.file); err != nil {
+			o.file.Close()
+			return nil, err
+		}
+	}
+	return o, nil
 }
 
 // lookAround reads the directory of name: an NFS client that was asked for a

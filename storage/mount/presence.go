@@ -23,48 +23,62 @@ const (
 	firstPatience  = time.Second
 )
 
-// A presence knows whether the mount is there. It looks at the root at each
-// interval, and at once when something happens to it on our side.
+// A presence knows whether the mount is there, and which one. It looks at the
+// root at each interval, and at once when something happens to it on our side.
+// Looks may end in another order than they began in: what is known is what the
+// one that began last has seen.
 type presence struct {
 	root    string
 	marker  string
 	timeout time.Duration
 	log     *slog.Logger
-	moved   func() // told when the root is another directory than before
+	see     func() sight                // takes a look, and may hang
+	next    func(fs uint64) *generation // begins one
+	gone    func()                      // told when open files may be of a mount that has gone
 
 	cancel context.CancelFunc
 	tasks  sync.WaitGroup // the watch: looks end with their system calls
 
 	mu      sync.Mutex
-	looking *look          // guarded by mu: the look that is under way, or nil
-	hangs   bool           // guarded by mu: the mount does not answer
+	begun   int            // guarded by mu: how many looks have
+	noted   int            // guarded by mu: the number of the one that is known of, those before being old
+	looking *look          // guarded by mu: the look that is under way and is waited for, or nil
 	hung    int            // guarded by mu: looks that take longer than timeout
+	silent  bool           // guarded by mu: the mount does not answer
 	seen    sight          // guarded by mu: what was seen last
 	at      time.Time      // guarded by mu: when that was
 	mounted bool           // guarded by mu: the root was a mount point once
+	now     *generation    // guarded by mu
 	last    storage.Health // guarded by mu
 }
 
-// A look is one look at the root, on a goroutine that ends with its system calls.
-type look struct {
-	done  chan struct{} // closed when what was seen is noted
-	began time.Time
-	table string // what was mounted there when it began
-	hangs bool   // guarded by presence.mu
+// newPresence returns one that knows nothing yet. gone is told of open files that
+// may be of a mount that has gone.
+func newPresence(c Config, all *slots, gone func()) *presence {
+	p := &presence{root: c.Root, marker: c.Marker, timeout: c.Timeout, log: c.Logger, gone: gone}
+	p.see = func() sight { return see(c.Root, c.Marker) }
+	p.next = func(fs uint64) *generation { return newGeneration(fs, c, all) }
+	p.now = p.next(0)
+	return p
 }
 
-// watchPresence begins to watch. moved must not call back.
-func watchPresence(c Config, moved func()) *presence {
-	p := &presence{root: c.Root, marker: c.Marker, timeout: c.Timeout, log: c.Logger, moved: moved}
+// begin begins to watch, until close.
+func (p *presence) begin() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
 	p.tasks.Go(func() { p.watch(ctx) }) // ends with close
-	return p
 }
 
 func (p *presence) close() {
 	p.cancel()
 	p.tasks.Wait()
+}
+
+// generation returns the mount that is there, as it was seen last.
+func (p *presence) generation() *generation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now
 }
 
 // sight returns what was seen last.
@@ -81,11 +95,11 @@ func (p *presence) hanging() int {
 	return p.hung
 }
 
-// refusal is the error of whoever comes while the mount is known to hang.
-func (p *presence) refusal() error {
+// refusal is the error of whoever comes to a mount while it is known to hang.
+func (p *presence) refusal(g *generation) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.hangs {
+	if p.silent && g == p.now {
 		return p.silence()
 	}
 	return nil
@@ -110,7 +124,10 @@ func (p *presence) confirm() error {
 
 // check looks at the mount now, and returns why it is not there. It may hang in
 // system calls.
-func (p *presence) check() error { return p.note(see(p.root, p.marker)) }
+func (p *presence) check() error {
+	n := p.number()
+	return p.note(n, p.see())
+}
 
 // health tells what is known, after a look if that does not take long.
 func (p *presence) health() storage.Health {
@@ -138,110 +155,4 @@ func (p *presence) known() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.last.Since.IsZero()
-}
-
-// look begins a look, or joins the one that is under way: no more than one
-// hangs in a dead mount.
-func (p *presence) look() *look {
-	table := p.table()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.looking != nil {
-		return p.looking
-	}
-	l := &look{done: make(chan struct{}), began: time.Now(), table: table}
-	p.looking = l
-	go func() {
-		defer close(l.done)
-		seen := see(p.root, p.marker)
-		if p.finish(l) {
-			p.note(seen)
-		}
-	}()
-	return l
-}
-
-// table returns what is mounted where the root led when it was seen last.
-func (p *presence) table() string {
-	target := p.sight().target
-	if target == "" {
-		target = p.root
-	}
-	return mountTable(target)
-}
-
-// finish ends a look, and reports whether its mount is still the one to know about.
-func (p *presence) finish(l *look) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if l.hangs {
-		p.hung--
-	}
-	if p.looking != l {
-		return false
-	}
-	p.looking = nil
-	return true
-}
-
-// note records what was seen, and returns why the mount is not there.
-func (p *presence) note(seen sight) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if seen.err == nil && p.mounted && !seen.mounted && p.marker == "" {
-		seen.err = fmt.Errorf("%w: nothing is mounted at %s any more", storage.ErrUnavailable, p.root)
-	}
-	p.mounted = p.mounted || seen.mounted && seen.err == nil
-	moved := !p.at.IsZero() && seen.device != p.seen.device
-	if seen.err != nil {
-		seen.kind = p.seen.kind // what is there instead tells nothing about what comes back
-	}
-	p.seen, p.at, p.hangs = seen, time.Now(), false
-	p.tell(seen.err)
-	if moved || seen.err != nil {
-		p.moved()
-	}
-	return seen.err
-}
-
-// tell keeps and logs how the mount is. p.mu is held.
-func (p *presence) tell(err error) {
-	reason := ""
-	if err != nil {
-		reason = err.Error()
-	}
-	up, first := err == nil, p.last.Since.IsZero()
-	switch {
-	case !first && up == p.last.Up:
-	case !up:
-		p.log.Warn("a mount is down", "root", p.root, "reason", reason)
-	case !first:
-		p.log.Info("a mount is back", "root", p.root, "down_for", time.Since(p.last.Since).Round(time.Millisecond).String())
-	}
-	if first || up != p.last.Up {
-		p.last = storage.Health{Up: up, Since: time.Now()}
-	}
-	p.last.Reason = reason
-}
-
-// silent notes that a look hangs.
-func (p *presence) silent(l *look) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.looking != l {
-		return
-	}
-	l.hangs, p.hangs = true, true
-	p.hung++
-	p.tell(p.silence())
-	p.moved()
-}
-
-// abandon lets another look begin while l hangs in a mount that is there no more.
-func (p *presence) abandon(l *look) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.looking == l {
-		p.looking = nil
-	}
 }

@@ -33,7 +33,7 @@ func (f *File) Prepare(offset, n int64) error {
 	}
 	if o, err := f.current(); err == nil {
 		// Nothing is to be done about an error: it is advice.
-		call(f.ctx, f.store, f.name, func() (struct{}, error) { willNeed(o.file, offset, n); return struct{}{}, nil }, func(struct{}) {})
+		call(f.ctx, o.on, f.name, func() (struct{}, error) { willNeed(o.file, offset, n); return struct{}{}, nil }, func(struct{}) {})
 	}
 	var last [1]byte
 	_, err := f.ReadAt(last[:], offset+n-1)
@@ -48,7 +48,7 @@ func (f *File) Check() error {
 	if err != nil {
 		return f.fail("stat", err)
 	}
-	now, err := call(f.ctx, f.store, f.name, o.file.Stat, func(fs.FileInfo) {})
+	now, err := call(f.ctx, o.on, f.name, func() (fs.FileInfo, error) { return o.on.stat(o.file) }, func(fs.FileInfo) {})
 	switch {
 	case err == nil && (now.Size() > f.info.Size() || now.Size() == f.info.Size() && now.ModTime().Equal(f.info.ModTime())):
 		return nil
@@ -92,7 +92,7 @@ func (f *File) renew(lost *opened, cause error) (*opened, error) {
 		}
 		return nil, fmt.Errorf("%w, after: %w", err, hideNotExist{cause})
 	case !(&opened{info: f.info}).same(o.info):
-		f.store.closer.close(o.file)
+		o.close()
 		f.spoil()
 		err := fmt.Errorf("%w: %d bytes of %v became %d of %v, or another file", storage.ErrChanged,
 			f.info.Size(), f.info.ModTime(), o.info.Size(), o.info.ModTime())
@@ -109,13 +109,13 @@ func (f *File) replace(lost, o *opened) (*opened, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.opened != lost {
-		f.store.closer.close(o.file)
+		o.close()
 		if f.opened == nil {
 			return nil, fs.ErrClosed
 		}
 		return f.opened, nil
 	}
-	f.store.closer.close(lost.file)
+	lost.close()
 	f.opened = o
 	return o, nil
 }

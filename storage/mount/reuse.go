@@ -11,24 +11,24 @@ import (
 // mount, where it would tell what is remembered anyway, it is believed for a
 // while.
 func (s *Store) reuse(name string) *opened {
-	if s.presence.refusal() != nil {
+	now := s.presence.generation()
+	if s.presence.refusal(now) != nil {
 		return nil
 	}
-	onDisk := s.presence.sight().kind == local
 	for {
 		o := s.idle.take(name)
-		if o == nil || s.stands(name, o, onDisk) {
+		if o == nil || o.on == now && s.stands(name, o) {
 			return o
 		}
-		s.closer.close(o.file)
+		o.close()
 	}
 }
 
 // stands reports whether o is what name means. A link that was put on the way
 // since it was opened is not noticed: what is read is still the file that was
 // inside the root.
-func (s *Store) stands(name string, o *opened, onDisk bool) bool {
-	if !onDisk {
+func (s *Store) stands(name string, o *opened) bool {
+	if !o.on.local.Load() {
 		return time.Since(o.checked) < s.config.Revalidate
 	}
 	now, err := os.Lstat(filepath.Join(s.config.Root, filepath.FromSlash(name)))

@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"log/slog"
 	"testing"
 
 	"storagesrv/storage"
@@ -10,25 +9,23 @@ import (
 // What is found where a mount has gone is a local directory, whose system calls
 // return for sure. Those on files of the mount do not, nor on what is mounted next.
 func TestAMountThatIsAwayIsNotLocal(t *testing.T) {
-	p := &presence{log: slog.New(slog.DiscardHandler), moved: func() {}}
-	for _, seen := range []struct {
-		sight
-		want kind
-	}{
-		{sight{err: storage.ErrUnavailable, kind: local}, unknown},
-		{sight{kind: remote, mounted: true}, remote},
-		{sight{kind: local}, remote}, // it is not mounted any more
-		{sight{kind: remote, mounted: true}, remote},
-		{sight{err: storage.ErrUnavailable, kind: local}, remote},
+	p := blindPresence()
+	for i, seen := range []sight{
+		{err: storage.ErrUnavailable, kind: local},
+		{kind: remote, mounted: true},
+		{kind: local}, // it is not mounted any more
+		{kind: remote, mounted: true},
+		{err: storage.ErrUnavailable, kind: local},
 	} {
-		p.note(seen.sight)
-		if got := p.sight().kind; got != seen.want {
-			t.Errorf("after %+v: %v", seen.sight, got)
+		if p.note(i+1, seen); p.generation().local.Load() {
+			t.Errorf("local after %+v", seen)
 		}
 	}
-	p = &presence{log: slog.New(slog.DiscardHandler), moved: func() {}}
-	p.note(sight{kind: local})
-	if got := p.sight().kind; got != local {
-		t.Errorf("a local root: %v", got)
+	p = blindPresence()
+	if p.note(1, sight{kind: local}); !p.generation().local.Load() {
+		t.Error("a local root is not local")
+	}
+	if p.note(2, sight{kind: remote}); p.generation().local.Load() {
+		t.Error("local when something is mounted below")
 	}
 }

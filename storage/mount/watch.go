@@ -8,9 +8,6 @@ import (
 	"github.com/fsnotify/fsnotify"
 )
 
-// mostHanging is how many looks may hang: each in a mount that was replaced.
-const mostHanging = 4
-
 // watch looks at the root until ctx ends.
 func (p *presence) watch(ctx context.Context) {
 	e := newEvents(p.root, p.marker)
@@ -29,8 +26,8 @@ func (p *presence) watch(ctx context.Context) {
 	}
 }
 
-// lookOnce looks, and waits for the outcome: if need be, until ctx ends or the
-// mount that it hangs in is there no more.
+// lookOnce looks, and waits for the outcome: if need be, until ctx ends or
+// nothing is to be learned from it any more.
 func (p *presence) lookOnce(ctx context.Context, tick <-chan time.Time) {
 	l := p.look()
 	late := time.NewTimer(p.timeout)
@@ -42,7 +39,7 @@ func (p *presence) lookOnce(ctx context.Context, tick <-chan time.Time) {
 		return
 	case <-late.C:
 	}
-	p.silent(l)
+	p.overdue(l)
 	for {
 		select {
 		case <-l.done:
@@ -50,7 +47,7 @@ func (p *presence) lookOnce(ctx context.Context, tick <-chan time.Time) {
 		case <-ctx.Done():
 			return
 		case <-tick:
-			if p.hanging() < mostHanging && p.table() != l.table {
+			if p.hanging() < mostHanging && p.isPast(l) {
 				p.abandon(l)
 				return
 			}
