@@ -35,5 +35,13 @@ func call[T any](ctx context.Context, g *generation, name string, f func() (T, e
 	return guarded(ctx, g.guard, name, f, drop)
 }
 
-// stat tells what file is now.
-func (g *generation) stat(file *os.File) (fs.FileInfo, error) { return file.Stat() }
+// stat tells what file is now. A mount is asked: by FUSE the kernel may know the
+// size of a file that was replaced, past opening the new one.
+func (g *generation) stat(file *os.File) (fs.FileInfo, error) {
+	if !g.local.Load() {
+		if err := refresh(file); err != nil {
+			return nil, err
+		}
+	}
+	return file.Stat()
+}

@@ -1,0 +1,80 @@
+//go:build linux && integration
+
+package mount_test
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"storagesrv/storage"
+	"storagesrv/storage/mount"
+	"storagesrv/storage/mount/mounttest"
+	"storagesrv/storage/sftp/sftptest"
+)
+
+// mountSSHFS mounts a directory of an OpenSSH server of this machine.
+func mountSSHFS(t testing.TB, dir string, options ...string) *mounttest.SSHFS {
+	t.Helper()
+	server, err := sftptest.StartOpenSSH(sftptest.OpenSSHConfig{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	mounted, err := mounttest.StartSSHFS(mounttest.SSHFSConfig{Server: server, Dir: dir, Options: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := mounted.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return mounted
+}
+
+// By sshfs the kernel knows the size of a file for 20 s, even when it opens
+// another one by its name.
+func TestWhatIsOpenedAnewBySSHFSHasItsOwnSize(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, recording, content)
+	mounted := mountSSHFS(t, dir, "ro", "direct_io")
+	store := newStore(t, mount.Config{Root: mounted.Root(), Timeout: time.Minute, Revalidate: 1})
+	for _, want := range [][]byte{content, other, content[:1000]} {
+		record(t, dir, "new.tmp", want)
+		if err := os.Rename(filepath.Join(dir, "new.tmp"), filepath.Join(dir, recording)); err != nil {
+			t.Fatal(err)
+		}
+		file := openFile(t, store, recording)
+		info, err := file.Stat()
+		if err != nil || info.Size() != int64(len(want)) {
+			t.Errorf("it has %d bytes of %d, %v", info.Size(), len(want), err)
+		}
+		if got, err := io.ReadAll(file); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes of %d, %v", len(got), len(want), err)
+		}
+	}
+}
+
+// That is where sshfs itself remembers nothing: otherwise it answers for 20 s
+// what it knew.
+func TestAFileThatIsRewrittenIsNoticedOnSSHFSWithoutACache(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, recording, content)
+	mounted := mountSSHFS(t, dir, "ro", "direct_io", "dir_cache=no")
+	store := newStore(t, mount.Config{Root: mounted.Root(), Timeout: time.Minute})
+	file := begun(t, store).(*mount.File)
+	if err := file.Check(); err != nil {
+		t.Errorf("as it was: %v", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, recording), other[:len(content)], 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Check(); !errors.Is(err, storage.ErrChanged) {
+		t.Errorf("rewritten: %v", err)
+	}
+}
