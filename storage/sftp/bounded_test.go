@@ -19,10 +19,7 @@ import (
 	"storagesrv/storage/sftp/sftptest"
 )
 
-// wait is the time-out of stores in these tests: many of them work at once.
-const wait = time.Second
-
-func waits(c *sftp.Config) { c.Timeout, c.Resume = wait, -1 }
+func waits(c *sftp.Config) { c.Timeout, c.Resume = timeout, -1 }
 
 // atOnce is how many.
 const atOnce = 8
@@ -38,13 +35,13 @@ func listens(store storage.Store) (failed, late error) {
 	step := func(name string, bound time.Duration, f func() error) error {
 		began := time.Now()
 		err := f()
-		if took := time.Since(began); took > bound+2*time.Second {
+		if took := time.Since(began); took > bound+slack {
 			late = errors.Join(late, fmt.Errorf("%s took %v, bound %v", name, took, bound))
 		}
 		return err
 	}
 	var file storage.File
-	if err := step("Open", 2*wait, func() (err error) {
+	if err := step("Open", 2*timeout, func() (err error) {
 		file, err = store.Open(context.Background(), briefRecording)
 		return err
 	}); err != nil {
@@ -54,7 +51,7 @@ func listens(store storage.Store) (failed, late error) {
 	for failed == nil {
 		buffer := make([]byte, 20_000)
 		var n int
-		failed = step("Read", 2*wait, func() (err error) {
+		failed = step("Read", 2*timeout, func() (err error) {
 			n, err = file.Read(buffer)
 			return err
 		})
@@ -138,7 +135,7 @@ func TestWhateverStepOneConnectionFreezesInAnotherTakesOver(t *testing.T) {
 	var all sync.WaitGroup
 	for k, room := 1, make(chan struct{}, atOnce); k <= last; k++ {
 		server := startBrief(t)
-		store := connect(t, server, waits)
+		store := connect(t, server, func(c *sftp.Config) { c.Timeout, c.Resume = 24*time.Second, -1 }) // and it asks elsewhere after three
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
@@ -150,6 +147,7 @@ func TestWhateverStepOneConnectionFreezesInAnotherTakesOver(t *testing.T) {
 			for range 3 {
 				if failed, late := listens(store); failed != nil || late != nil {
 					t.Errorf("frozen after %d of %d packets: %v, %v", k, last, failed, late)
+					break
 				}
 			}
 			store.Close()
@@ -165,7 +163,7 @@ func soonListens(store storage.Store) (err error) {
 		err, _ = listens(store)
 		return err == nil
 	}) {
-		return fmt.Errorf("in 10 s it did not recover: %w", err)
+		return fmt.Errorf("in a minute it did not recover: %w", err)
 	}
 	return nil
 }
@@ -188,7 +186,7 @@ func isClosedAtOnce(store *sftp.Store, stuck func() bool) error {
 	began := time.Now()
 	store.Close()
 	<-done
-	if took := time.Since(began); took > 2*time.Second {
+	if took := time.Since(began); took > slack {
 		return fmt.Errorf("Close took %v", took)
 	}
 	return nil
@@ -213,7 +211,7 @@ func TestNothingWaitsLongForAServerThatCannotBeConnectedTo(t *testing.T) {
 				t.Errorf("%v, %v", failed, late)
 			}
 			began := time.Now()
-			if err := isClosedAtOnce(connect(t, server, elsewhere), func() bool { return time.Since(began) > wait/10 }); err != nil {
+			if err := isClosedAtOnce(connect(t, server, elsewhere), func() bool { return time.Since(began) > timeout/10 }); err != nil {
 				t.Error(err)
 			}
 		})
@@ -246,6 +244,14 @@ func withLimits(read uint64) func([]byte) []byte {
 	}
 }
 
+// An answerCase is an answer before which the server freezes, and what asks for it.
+type answerCase struct {
+	name  string
+	run   func(*sftp.Store) error
+	kind  byte
+	which int32 // of its kind is it
+}
+
 func TestNothingWaitsLongForAnAnswer(t *testing.T) {
 	t.Parallel()
 	opens := func(name string) func(*sftp.Store) error {
@@ -267,12 +273,7 @@ func TestNothingWaitsLongForAnAnswer(t *testing.T) {
 	}
 	var all sync.WaitGroup
 	room := make(chan struct{}, atOnce)
-	for _, test := range []struct {
-		name  string
-		run   func(*sftp.Store) error
-		kind  byte
-		which int32 // of its kind is the last answer before which the server freezes
-	}{
+	for _, test := range []answerCase{
 		{"VERSION", hears, fxVersion, 1},
 		{"REALPATH", hears, fxName, 1},
 		{"REALPATH of the file", hears, fxName, 2},
@@ -292,39 +293,52 @@ func TestNothingWaitsLongForAnAnswer(t *testing.T) {
 		{"VERSION for the limits", hears, fxVersion, 2},
 		{"limits", hears, fxExtendedReply, 1},
 	} {
-		server := startBrief(t)
-		store := connect(t, server, waits)
-		var seen atomic.Int32
-		limits := withLimits(64 << 10)
-		server.Set(sftptest.Faults{Answer: func(p []byte) []byte {
-			if p = limits(p); p[0] == test.kind && seen.Add(1) == test.which {
-				server.Set(sftptest.Faults{Frozen: true})
-				return nil
-			}
-			return p
-		}})
 		room <- struct{}{}
 		all.Go(func() {
 			defer func() { <-room }()
-			began := time.Now()
-			err := test.run(store)
-			took := time.Since(began)
-			if err != nil && !isOutage(err) {
-				t.Errorf("%s: %v", test.name, err)
-			}
-			if took > 4*wait+2*time.Second { // to open, and to read
-				t.Errorf("%s: took %v", test.name, took)
-			}
-			if !soon(server.Frozen) {
-				t.Errorf("%s: was not asked for", test.name)
-			}
-			server.Set(sftptest.Faults{})
-			if err := soonListens(store); err != nil {
-				t.Errorf("%s: %v", test.name, err)
+			for left := 3; !test.isBounded(t); left-- {
+				if left == 0 {
+					t.Errorf("%s: was not asked for", test.name)
+					break
+				}
 			}
 		})
 	}
 	all.Wait()
+}
+
+// isBounded asserts that nobody waits long for the answer, and that all is well
+// afterwards. It reports whether the answer was asked for: a time-out that is
+// short on purpose may end an earlier step on a busy machine.
+func (test answerCase) isBounded(t *testing.T) bool {
+	server := startBrief(t)
+	defer server.Close()
+	store := connect(t, server, waits)
+	defer store.Close()
+	var seen atomic.Int32
+	limits := withLimits(64 << 10)
+	server.Set(sftptest.Faults{Answer: func(p []byte) []byte {
+		if p = limits(p); p[0] == test.kind && seen.Add(1) == test.which {
+			server.Set(sftptest.Faults{Frozen: true})
+			return nil
+		}
+		return p
+	}})
+	began := time.Now()
+	err := test.run(store)
+	took := time.Since(began)
+	if err != nil && !isOutage(err) {
+		t.Errorf("%s: %v", test.name, err)
+	}
+	if took > 4*timeout+slack { // to open, and to read
+		t.Errorf("%s: took %v", test.name, took)
+	}
+	asked := server.Frozen() || err == nil && soon(server.Frozen)
+	server.Set(sftptest.Faults{})
+	if err := soonListens(store); err != nil {
+		t.Errorf("%s: %v", test.name, err)
+	}
+	return asked
 }
 
 func TestWhoGetsNoLimitsIsNotHeldUp(t *testing.T) {

@@ -47,11 +47,12 @@ func TestOpenFailsFastWhileTheServerIsDown(t *testing.T) {
 		}
 	})
 	server.Close()
+	began := time.Now()
 	for range 100 {
 		within(t, 0, func() { wants(t, tries(store), unavailable) })
 	}
-	if n := dials.Load(); n != 1 {
-		t.Errorf("%d dials within the backoff, want 1", n)
+	if n, took := int(dials.Load()), time.Since(began); n < 1 || n > mostDials(took) {
+		t.Errorf("%d dials in %v", n, took)
 	}
 }
 
@@ -62,7 +63,7 @@ func TestEverybodyIsFreedWhenTheLinkFreezes(t *testing.T) {
 	var readers sync.WaitGroup
 	var started sync.WaitGroup
 	for range 20 {
-		file := open(t, store)
+		file := begun(t, store)
 		started.Add(1)
 		readers.Go(func() {
 			buffer := make([]byte, 1000)
@@ -86,9 +87,7 @@ func TestKeepaliveFindsAnIdleConnectionDead(t *testing.T) {
 	t.Parallel()
 	server := start(t, sftptest.Config{})
 	store := connect(t, server, impatient, func(c *sftp.Config) { c.Keepalive = 50 * time.Millisecond })
-	if err := tries(store); err != nil {
-		t.Fatal(err)
-	}
+	recovers(t, store) // it is connected
 	server.Set(sftptest.Faults{Frozen: true})
 	within(t, timeout, func() {
 		eventually(t, "the connection is given up", func() bool { return store.Connections() == 0 })
@@ -145,12 +144,13 @@ func TestAServerThatKeepsLosingConnectionsIsGivenTime(t *testing.T) {
 	if err := tries(store); err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	for range 100 {
 		server.KillConnections()
 		tries(store)
 	}
-	if n := server.Dials(); n > 10 {
-		t.Errorf("dialed %d times", n)
+	if n, took := server.Dials(), time.Since(began); n > 2+mostDials(took) { // the first loss is mended at once
+		t.Errorf("dialed %d times in %v", n, took)
 	}
 	recovers(t, store)
 }
@@ -367,7 +367,8 @@ func TestFailuresLeaveNothingRunning(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before })
+	// A connection may have started some of its own since.
+	eventually(t, "goroutines end", func() bool { return runtime.NumGoroutine() <= before+20 })
 	if n := server.Dials(); n != 1 {
 		t.Errorf("%d dials", n)
 	}

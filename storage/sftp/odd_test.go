@@ -106,13 +106,13 @@ func TestAnswersThatAreAllLateCostNoByte(t *testing.T) {
 	server := startBrief(t)
 	stores := make(map[string]storage.Store)
 	for way, over := range ways {
-		store := connect(t, server, func(c *sftp.Config) { c.Timeout = 2 * time.Second })
+		store := connect(t, server, func(c *sftp.Config) { c.Timeout = 8 * time.Second })
 		if _, err := store.Stat(t.Context(), briefRecording); err != nil {
 			t.Fatal(err)
 		}
 		stores[way] = over(t, store)
 	}
-	server.Set(sftptest.Faults{Latency: 300 * time.Millisecond}) // longer than a store's patience
+	server.Set(sftptest.Faults{Latency: 1100 * time.Millisecond}) // longer than a store's patience
 	var all sync.WaitGroup
 	for way, store := range stores {
 		all.Go(func() {

@@ -3,4 +3,4 @@
 package sftp_test
 
 // slower is by how much the race detector slows a busy machine down.
-const slower = 4
+const slower = 2

@@ -113,7 +113,7 @@ func readsThroughCuts(t *testing.T, server peer, n int, changes ...func(*sftp.Co
 		if err := readers[i%len(readers)](t, store); err != nil {
 			t.Errorf("cut after %d bytes, way %d: %v", after, i%len(readers), err)
 		}
-		if dials.Load() < 2 {
+		if !soon(func() bool { return dials.Load() >= 2 }) { // told when it is in use already
 			t.Errorf("cut after %d bytes: was not cut", after)
 		}
 		store.Close()
@@ -292,8 +292,7 @@ func TestAReadWaitsForTheServerNoLongerThanItShould(t *testing.T) {
 			server := start(t, sftptest.Config{})
 			proxy, via := proxied(t, server)
 			store := connect(t, server, via, impatient, resumesFor(resume))
-			file := open(t, store)
-			reads(t, file, content[:50_000])
+			file := begun(t, store)
 			test.fail(proxy)
 			began := time.Now()
 			within(t, test.late+resume, func() {
@@ -403,13 +402,12 @@ func TestAReadThatEndsEachConnectionIsGivenUp(t *testing.T) {
 	const resume = time.Second
 	server := start(t, sftptest.Config{})
 	store := connect(t, server, impatient, resumesFor(resume))
-	file := open(t, store)
-	reads(t, file, content[:50_000])
+	file := begun(t, store)
 	server.Set(sftptest.Faults{Answer: on(fxData, func([]byte) []byte {
 		server.KillConnections()
 		return nil
 	})})
-	before := server.Dials()
+	before, began := server.Dials(), time.Now()
 	within(t, resume+timeout, func() {
 		n, err := file.ReadAt(make([]byte, 1000), 100_000)
 		wants(t, err, unavailable)
@@ -417,8 +415,8 @@ func TestAReadThatEndsEachConnectionIsGivenUp(t *testing.T) {
 			t.Errorf("%d bytes", n)
 		}
 	})
-	if n := server.Dials() - before; n > 6 {
-		t.Errorf("dialed %d times", n)
+	if n, took := server.Dials()-before, time.Since(began); n > 1+mostDials(took) { // the first loss is mended at once
+		t.Errorf("dialed %d times in %v", n, took)
 	}
 	server.Set(sftptest.Faults{})
 	eventually(t, "a later read goes on", func() bool {
@@ -432,9 +430,8 @@ func TestADiskThatWasNotMountedIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	root := recordings(t)
 	server := start(t, sftptest.Config{Dir: filepath.Dir(root)})
-	store := connect(t, server, impatient, resumesFor(30*time.Second), func(c *sftp.Config) { c.Root = "/" + filepath.Base(root) })
-	file := open(t, store)
-	reads(t, file, content[:50_000])
+	store := connect(t, server, impatient, resumesFor(2*time.Minute), func(c *sftp.Config) { c.Root = "/" + filepath.Base(root) })
+	file := begun(t, store)
 	if err := os.Rename(root, root+".away"); err != nil {
 		t.Fatal(err)
 	}
