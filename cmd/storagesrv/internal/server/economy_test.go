@@ -44,7 +44,7 @@ func (m *meter) passed() int64 {
 		if n := m.proxy.Received(); n != now {
 			now, since = n, time.Now()
 		}
-		return time.Since(since) > 100*time.Millisecond
+		return time.Since(since) > 250*time.Millisecond
 	})
 	passed := now - m.last
 	m.last = now
@@ -94,13 +94,15 @@ func TestAProbeCostsLittleMoreThanTheProof(t *testing.T) {
 	}
 }
 
+// However late the client's end is noticed, it has 100 KB, its socket 128 KiB, and
+// the server's 128 KiB and a write of 32; six packets are read ahead of that.
 func TestAListenerWhoLeavesSoonCostsLittle(t *testing.T) {
 	for _, delay := range []time.Duration{0, 5 * time.Millisecond} {
 		m := newMeter(t, storage.CacheConfig{})
 		m.proxy.SetDelay(delay)
 		m.call("call-1", m.file("a.wav", noisy(streamed, 1)))
 		open(t, m.rig, "/recordings/call-1", nil).Body.Close()
-		m.wants("the first 100 KB", 100_000, 512<<10)
+		m.wants("the first 100 KB", 100_000, 640<<10)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestOpenSSHProblems(t *testing.T) {
 		problems string // any of these; "" means that nothing is noticed
 		mend     func(*sftptest.OpenSSH) error
 	}{
-		{"stopped", time.Second, (*sftptest.OpenSSH).Stop, "storage-timeout storage-unavailable", (*sftptest.OpenSSH).Cont},
+		{"stopped", 3 * time.Second, (*sftptest.OpenSSH).Stop, "storage-timeout storage-unavailable", (*sftptest.OpenSSH).Cont},
 		{"sessions killed", patient, (*sftptest.OpenSSH).KillSessions, "", nil},
 		{"restarted", patient, func(s *sftptest.OpenSSH) error { return s.Restart(false) }, "", nil},
 		{"another host key", patient, func(s *sftptest.OpenSSH) error { return s.Restart(true) }, "storage-denied", nil},

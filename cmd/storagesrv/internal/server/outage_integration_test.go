@@ -113,7 +113,7 @@ func TestAConnectionThatIsCutAnywhereIsReplaced(t *testing.T) {
 func TestAFirstStoreThatIsDownDelaysNobodyOnceThatIsKnown(t *testing.T) {
 	content := noisy(200_000, 1)
 	config := hasty
-	config.sftp.Timeout = time.Second
+	config.sftp.Timeout = 4 * time.Second
 	f := newFailover(t, "sftp", config)
 	f.call("call-1", f.both("a.wav", content))
 	f.awaitPlays("/recordings/call-1", content)

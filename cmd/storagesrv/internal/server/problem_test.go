@@ -302,7 +302,7 @@ func TestStoreProblems(t *testing.T) {
 }
 
 func TestSFTPProblems(t *testing.T) {
-	const brief = 500 * time.Millisecond
+	const brief = time.Second
 	otherKey, err := sftptest.NewHostKey("ed25519")
 	if err != nil {
 		t.Fatal(err)
@@ -346,7 +346,7 @@ func TestSFTPProblems(t *testing.T) {
 func TestSFTPServerThatIsGoneComesBack(t *testing.T) {
 	var sshd *sftptest.Server
 	r := newRig(t, rigConfig{store: func(t testing.TB, dir string) (store storage.Store, kind string) {
-		store, sshd = startSFTP(t, dir, 500*time.Millisecond)
+		store, sshd = startSFTP(t, dir, time.Second)
 		return store, "sftp"
 	}})
 	content := wav(1000)
@@ -398,7 +398,7 @@ func TestManyListenersOfANewCallCostOneLookUp(t *testing.T) {
 }
 
 func TestFailingBackendsLeakNothing(t *testing.T) {
-	const timeout = 300 * time.Millisecond
+	const timeout = time.Second
 	var sshd *sftptest.Server
 	r := newRig(t, rigConfig{timeout: timeout, store: func(t testing.TB, dir string) (store storage.Store, kind string) {
 		store, sshd = startSFTP(t, dir, timeout)

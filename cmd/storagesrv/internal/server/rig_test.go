@@ -130,8 +130,8 @@ func serve(t testing.TB, handler http.Handler) string {
 // on purpose. Elsewhere a busy machine may take what it needs.
 const (
 	patient = 20 * time.Second // for an answer that will come
-	slack   = 4 * time.Second  // what a busy machine adds to a short time-out; those by default are longer
-	hung    = time.Minute      // nothing will come any more
+	slack   = 20 * time.Second // what a busy machine adds to a short time-out
+	hung    = 2 * time.Minute  // nothing will come any more
 )
 
 // cached is the TTL of a cache that outlives a test.

@@ -88,9 +88,7 @@ func (r *rig) awaitTruncated(kind string, n int) {
 	series := fmt.Sprintf(`storagesrv_truncated_total{store="%s %s"}`, prefix, kind)
 	await(r.t, series, func() bool { return r.metric(series) == fmt.Sprint(n) })
 	await(r.t, "the log", func() bool { return strings.Contains(r.log.String(), "the storage failed after") })
-	if r.server.Streams() != 0 {
-		r.t.Errorf("%d streams are left", r.server.Streams())
-	}
+	await(r.t, "the end of the streams", func() bool { return r.server.Streams() == 0 })
 }
 
 func TestAStorageThatFailsMidwayCutsTheBody(t *testing.T) {
@@ -100,7 +98,7 @@ func TestAStorageThatFailsMidwayCutsTheBody(t *testing.T) {
 		fault   func(*sftptest.Server)
 	}{
 		{"connection killed", patient, func(s *sftptest.Server) { s.KillConnections() }},
-		{"frozen", time.Second, func(s *sftptest.Server) { s.Set(sftptest.Faults{Frozen: true}) }},
+		{"frozen", 3 * time.Second, func(s *sftptest.Server) { s.Set(sftptest.Faults{Frozen: true}) }},
 		{"read fails", patient, func(s *sftptest.Server) { s.Set(sftptest.Faults{FailAt: 500_000}) }},
 		{"ends early", patient, func(s *sftptest.Server) { s.Set(sftptest.Faults{EndAt: 500_000}) }},
 	} {
@@ -216,7 +214,7 @@ func TestAFileRewrittenInPlaceCutsTheBody(t *testing.T) {
 }
 
 func TestASlowClientIsNotCut(t *testing.T) {
-	const stall = 2 * time.Second
+	const stall = 5 * time.Second // in which a busy machine makes the client run
 	for kind, store := range inProcess {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
@@ -226,7 +224,7 @@ func TestASlowClientIsNotCut(t *testing.T) {
 			conn, body := rawGet(t, r, "/recordings/call-1")
 			// Collecting all that comes would stop this client for seconds, when its
 			// buffer has to grow on a busy machine.
-			got, chunk := 0, make([]byte, 50_000)
+			got, chunk := 0, make([]byte, 30_000)
 			take := func() {
 				n, err := io.ReadFull(body, chunk[:min(len(chunk), len(content)-got)])
 				if !bytes.Equal(chunk[:n], content[got:got+n]) {
