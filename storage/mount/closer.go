@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"context"
 	"io"
 	"sync"
 )
@@ -43,7 +42,7 @@ func (c *closer) start() {
 
 func (c *closer) work(w *worker) {
 	for file := c.next(w); file != nil; file = c.next(w) {
-		c.guard.takeSlot(context.Background()) // which does not end
+		c.guard.awaitSlot()
 		w.before = c.guard.returned.Load()
 		c.guard.run(func() { file.Close() }, func() { c.stick(w) })
 	}

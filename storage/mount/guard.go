@@ -38,7 +38,7 @@ func newGuard(timeout time.Duration, most int, all *slots) *guard {
 // guarded waits for a call of f, which is about path, until ctx ends or the
 // timeout is over, and for its turn before, for as long as none of those who
 // have it takes longer. It fails at once when as many calls as may are stuck, or
-// the one on the same path is. The goroutine that it starts ends with the system
+// the one on the same path is, and also if it waits when they come to be. The goroutine that it starts ends with the system
 // calls of f; what they return when nobody waits any more is given to drop.
 func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, error), drop func(T)) (T, error) {
 	var none T
@@ -77,12 +77,20 @@ func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, err
 	}
 }
 
-// takeSlot waits until a call may be made. It is to be followed by run.
+// takeSlot waits until a call may be made, unless those who come are refused
+// meanwhile. It is to be followed by run.
 func (g *guard) takeSlot(ctx context.Context) error {
-	if err := g.slots.take(ctx); err != nil {
+	return g.take(ctx, g.slots.filled(), g.all.filled())
+}
+
+// awaitSlot is takeSlot for what is never refused.
+func (g *guard) awaitSlot() { g.take(context.Background(), nil, nil) }
+
+func (g *guard) take(ctx context.Context, full, allFull <-chan struct{}) error {
+	if err := g.slots.take(ctx, full); err != nil {
 		return err
 	}
-	err := g.all.take(ctx)
+	err := g.all.take(ctx, allFull)
 	if err != nil {
 		g.slots.give()
 	}
@@ -146,7 +154,7 @@ func (g *guard) takeTurn(ctx context.Context, path string) (*turn, error) {
 		return nil, err
 	}
 	t, stuck := g.enter(path)
-	err := t.wait(ctx, stuck)
+	err := t.wait(ctx, stuck, g.slots.filled(), g.all.filled())
 	if err != nil {
 		g.leave(path, t)
 		return nil, err
@@ -154,7 +162,7 @@ func (g *guard) takeTurn(ctx context.Context, path string) (*turn, error) {
 	return t, nil
 }
 
-func (t *turn) wait(ctx context.Context, stuck <-chan struct{}) error {
+func (t *turn) wait(ctx context.Context, stuck, full, allFull <-chan struct{}) error {
 	select {
 	case <-stuck:
 		return errStuck
@@ -165,6 +173,10 @@ func (t *turn) wait(ctx context.Context, stuck <-chan struct{}) error {
 		return nil
 	case <-stuck:
 		return errStuck
+	case <-full:
+		return errFull
+	case <-allFull:
+		return errFull
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -14,6 +14,12 @@ import (
 
 func dropped(int) {}
 
+// gaveUp reports whether err is that of a call that hangs, or of one that was
+// not made because others do.
+func gaveUp(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, storage.ErrUnavailable)
+}
+
 func TestGuardLetsManyWaitForASlowMount(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newGuard(5*time.Second, 4, newSlots(100))
@@ -42,16 +48,20 @@ func TestGuardGivesUpOnADeadMountAndRecovers(t *testing.T) {
 			return 0, nil
 		}
 		var opens sync.WaitGroup
-		for i := range 10 { // 4 hang in the kernel, 6 wait for their turn
+		start := time.Now()
+		for i := range 100 { // 4 hang in the kernel, 6 wait for a slot, and 90 for their turn
 			opens.Go(func() {
-				if _, err := guarded(t.Context(), g, strconv.Itoa(i), dead, dropped); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err := guarded(t.Context(), g, strconv.Itoa(i%10), dead, dropped); !gaveUp(err) {
 					t.Error(err)
 				}
 			})
 		}
 		opens.Wait()
+		if took := time.Since(start); took != g.timeout {
+			t.Errorf("all have given up after %v", took)
+		}
 		synctest.Wait()
-		start := time.Now()
+		start = time.Now()
 		if _, err := guarded(t.Context(), g, "x", dead, dropped); !errors.Is(err, storage.ErrUnavailable) || time.Since(start) > 0 {
 			t.Errorf("with all slots stuck: %v after %v", err, time.Since(start))
 		}
@@ -148,7 +158,7 @@ func fill(t *testing.T, g *guard, n int, back <-chan struct{}) {
 	for i := range n {
 		calls.Go(func() {
 			_, err := guarded(t.Context(), g, strconv.Itoa(i), func() (int, error) { <-back; return 0, nil }, dropped)
-			if !errors.Is(err, context.DeadlineExceeded) {
+			if !gaveUp(err) {
 				t.Error(err)
 			}
 		})
