@@ -78,3 +78,22 @@ func TestAFileThatIsRewrittenIsNoticedOnSSHFSWithoutACache(t *testing.T) {
 		t.Errorf("rewritten: %v", err)
 	}
 }
+
+// A read that comes short leaves the file shorter in the kernel's memory, and
+// zeros in its page cache. They come to light when the mount is asked again.
+func TestAFileThatWasReadShortIsNotTakenForWhole(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, recording, content)
+	f := mountFaulty(t, mounttest.FaultyConfig{Dir: dir, PageCache: true, Remember: time.Hour})
+	file := begun(t, newStore(t, mount.Config{Root: f.Root(), Timeout: time.Minute})).(*mount.File)
+	if err := file.Check(); err != nil {
+		t.Errorf("as it was: %v", err)
+	}
+	f.Set(mounttest.Fault{Op: mounttest.Read, Offset: 600_000, Short: true, Times: 1})
+	if n, err := file.OSFile().ReadAt(make([]byte, 4096), 599_000); n != 1000 || err != io.EOF {
+		t.Fatalf("what comes short: %d, %v", n, err)
+	}
+	if err := file.Check(); !errors.Is(err, storage.ErrChanged) {
+		t.Errorf("afterwards: %v", err)
+	}
+}

@@ -2,8 +2,6 @@ package mount
 
 import (
 	"context"
-	"io/fs"
-	"os"
 	"sync/atomic"
 )
 
@@ -33,15 +31,4 @@ func call[T any](ctx context.Context, g *generation, name string, f func() (T, e
 		return f()
 	}
 	return guarded(ctx, g.guard, name, f, drop)
-}
-
-// stat tells what file is now. A mount is asked: by FUSE the kernel may know the
-// size of a file that was replaced, past opening the new one.
-func (g *generation) stat(file *os.File) (fs.FileInfo, error) {
-	if !g.local.Load() {
-		if err := refresh(file); err != nil {
-			return nil, err
-		}
-	}
-	return file.Stat()
 }

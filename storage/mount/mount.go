@@ -184,7 +184,7 @@ func (s *Store) openOnce(name string) (*opened, error) {
 	}
 	o.on = on
 	if !on.local.Load() {
-		if o.info, err = on.stat(o.file); err != nil {
+		if o.info, err = o.ask(); err != nil {
 			o.file.Close()
 			return nil, err
 		}

@@ -247,6 +247,18 @@ func TestNFSFileThatIsTruncatedWhileItIsListenedTo(t *testing.T) {
 	})
 }
 
+// The client knows a file's attributes for a while, and is asked past that.
+func TestNFSFileThatIsRewrittenIsNoticedAtOnce(t *testing.T) {
+	eachVersion(t, recommended, func(t *testing.T, g *guest) {
+		file := begun(t, newStore(t, mount.Config{Root: g.root, Timeout: time.Minute})).(*mount.File)
+		if err := file.Check(); err != nil {
+			t.Errorf("as it was: %v", err)
+		}
+		must(t, func() error { return os.WriteFile(g.path(), other[:len(content)], 0o644) })
+		wants(t, "rewritten", file.Check(), storage.ErrChanged)
+	})
+}
+
 // showsTheChange waits until the store gives what is on the server now. Until
 // then it gives all of what was.
 func (g *guest) showsTheChange(t testing.TB, store storage.Store) {

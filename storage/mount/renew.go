@@ -40,28 +40,6 @@ func (f *File) Prepare(offset, n int64) error {
 	return err
 }
 
-// Check looks whether the file is still what it was when it was opened: one
-// that was only appended to is. Otherwise the error is storage.ErrChanged, or
-// that of a mount that hangs. What cannot be told is left for a read to find.
-func (f *File) Check() error {
-	o, err := f.current()
-	if err != nil {
-		return f.fail("stat", err)
-	}
-	now, err := call(f.ctx, o.on, f.name, func() (fs.FileInfo, error) { return o.on.stat(o.file) }, func(fs.FileInfo) {})
-	switch {
-	case err == nil && (now.Size() > f.info.Size() || now.Size() == f.info.Size() && now.ModTime().Equal(f.info.ModTime())):
-		return nil
-	case err != nil && f.isLost(err, 0):
-		return nil
-	case err != nil:
-		f.spoil()
-		return f.fail("stat", err)
-	}
-	f.spoil()
-	return f.fail("stat", fmt.Errorf("%w: it was rewritten at %v", storage.ErrChanged, now.ModTime()))
-}
-
 // Renew opens the file again after reading it has failed with err, an end
 // included. What was opened is closed. The error wraps storage.ErrChanged if the
 // name means another file by now. It is err if that says that the mount hangs.
@@ -94,8 +72,7 @@ func (f *File) renew(lost *opened, cause error) (*opened, error) {
 	case !(&opened{info: f.info}).same(o.info):
 		o.close()
 		f.spoil()
-		err := fmt.Errorf("%w: %d bytes of %v became %d of %v, or another file", storage.ErrChanged,
-			f.info.Size(), f.info.ModTime(), o.info.Size(), o.info.ModTime())
+		err := f.changed(o.info)
 		if o.info.Size() < f.info.Size() {
 			err = fmt.Errorf("%w: %w", err, io.ErrUnexpectedEOF)
 		}

@@ -25,10 +25,12 @@ type FaultyConfig struct {
 	// PageCache lets the kernel keep and read ahead what it reads, as it does on
 	// NFS and sshfs. Otherwise each read reaches the file system as it is.
 	PageCache bool
+	// Remember is for how long the kernel knows names and attributes: by default
+	// not at all.
+	Remember time.Duration
 }
 
-// A Faulty shows a directory by FUSE: read-only, without any cache of names and
-// attributes, and with the faults that it is told. It is mounted until Close.
+// A Faulty shows a directory by FUSE: read-only, and with the faults that it is told. It is mounted until Close.
 type Faulty struct {
 	config FaultyConfig
 	temp   string
@@ -83,12 +85,12 @@ func (f *Faulty) Mount() error {
 	if err := detach(f.Root()); err != nil { // what Disconnect has left
 		return err
 	}
-	never, quiet := time.Duration(0), log.New(io.Discard, "", 0)
+	quiet := log.New(io.Discard, "", 0)
 	loopback, err := fs.NewLoopbackRoot(f.config.Dir)
 	if err != nil {
 		return err
 	}
-	files := fs.NewNodeFS(loopback, &fs.Options{EntryTimeout: &never, AttrTimeout: &never, Logger: quiet})
+	files := fs.NewNodeFS(loopback, &fs.Options{EntryTimeout: &f.config.Remember, AttrTimeout: &f.config.Remember, Logger: quiet})
 	server, err := fuse.NewServer(newFaultyFiles(f, files), f.Root(), &fuse.MountOptions{
 		Name:              "faulty",
 		FsName:            f.config.Dir,
