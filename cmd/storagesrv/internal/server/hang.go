@@ -27,6 +27,7 @@ type hangWatch struct {
 type kernelSend struct {
 	watch   *hangWatch
 	conn    *net.TCPConn
+	file    mountedFile
 	timeout time.Duration
 	cut     func()
 
@@ -35,13 +36,15 @@ type kernelSend struct {
 	hung  bool      // guarded by watch.mu
 }
 
-// begin is to be followed by end. cut is told once if the send hangs. Nothing is
-// watched without a timeout, or where the connection is not known.
-func (w *hangWatch) begin(conn *net.TCPConn, timeout time.Duration, cut func()) *kernelSend {
+// begin is to be followed by end. cut is told once if the send hangs, and file
+// from then until it ends. Nothing is watched of a local disk, or where the
+// connection is not known.
+func (w *hangWatch) begin(conn *net.TCPConn, file mountedFile, cut func()) *kernelSend {
+	timeout := file.Timeout()
 	if timeout == 0 || conn == nil {
 		return nil
 	}
-	k := &kernelSend{watch: w, conn: conn, timeout: timeout, cut: cut, fed: time.Now()}
+	k := &kernelSend{watch: w, conn: conn, file: file, timeout: timeout, cut: cut, fed: time.Now()}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.sends == nil {
@@ -65,6 +68,7 @@ func (k *kernelSend) end() bool {
 	delete(k.watch.sends, k)
 	if k.hung {
 		k.watch.hanging--
+		k.file.CountHung(-1)
 	}
 	return k.hung
 }
@@ -99,6 +103,7 @@ func (w *hangWatch) look(now time.Time) (hanging []*kernelSend, done bool) {
 		case now.Sub(k.fed) >= k.timeout:
 			k.hung = true
 			w.hanging++
+			k.file.CountHung(1)
 			delete(w.sends, k)
 			hanging = append(hanging, k)
 		}

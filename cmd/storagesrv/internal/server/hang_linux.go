@@ -22,6 +22,17 @@ func progress(conn *net.TCPConn) (taken uint64, waits bool) {
 	return taken, waits
 }
 
+// stands reports whether a connection is in order, also where the client sends
+// nothing more. An error of it would have ended it.
+func stands(conn *net.TCPConn) (yes, known bool) {
+	control(conn, func(fd int) {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		// The states are named for BPF, which has them from include/net/tcp_states.h.
+		yes = err == nil && (info.State == unix.BPF_TCP_ESTABLISHED || info.State == unix.BPF_TCP_CLOSE_WAIT)
+	})
+	return yes, true
+}
+
 // shutdown ends a connection whose Close would wait.
 func shutdown(conn *net.TCPConn) {
 	control(conn, func(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) })

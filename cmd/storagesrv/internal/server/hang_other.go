@@ -7,4 +7,7 @@ import "net"
 // progress cannot tell on systems that we do not tune for: nothing is cut.
 func progress(*net.TCPConn) (taken uint64, waits bool) { return 0, false }
 
+// stands cannot tell.
+func stands(*net.TCPConn) (yes, known bool) { return false, false }
+
 func shutdown(*net.TCPConn) {}

@@ -27,6 +27,8 @@ type mountedFile interface {
 	// Prepare makes the kernel fetch bytes that are to be sent, and waits for
 	// the last of them, for Timeout at most.
 	Prepare(offset, n int64) error
+	// CountHung is told of n more sendfiles of the file that hang, or fewer.
+	CountHung(n int)
 	// Check returns an error if the file is not what was opened any more.
 	Check() error
 	// Renew opens the file again after an error of reading it.
@@ -179,7 +181,7 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	if _, err := source.Seek(offset, io.SeekStart); err != nil {
 		return 0, err
 	}
-	send := s.watch.begin(s.conn, file.Timeout(), s.cut)
+	send := s.watch.begin(s.conn, file, s.cut)
 	took, err := s.response.ReadFrom(&io.LimitedReader{R: source, N: n})
 	hung := send.end()
 	content.skip(took)
@@ -191,7 +193,7 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	case errors.Is(err, os.ErrDeadlineExceeded) && took > 0:
 		s.renewed = time.Time{}
 		return took, nil
-	case err != nil && isClients(err):
+	case err != nil && isClients(s.conn, err):
 		s.writeErr = err
 		return took, err
 	case err != nil:
@@ -210,14 +212,19 @@ func (s *sender) begin() error {
 }
 
 // isClients reports whether an error of copying from a file to a connection is
-// the connection's.
-func isClients(err error) bool {
-	for _, client := range []error{syscall.EPIPE, syscall.ECONNRESET, syscall.ETIMEDOUT, net.ErrClosed, os.ErrDeadlineExceeded} {
-		if errors.Is(err, client) {
-			return true
+// the connection's. A file can fail with the same ones, as ETIMEDOUT is what an
+// NFS server that is gone is told by: it is the connection's if that is in order
+// no more.
+func isClients(conn *net.TCPConn, err error) bool {
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return true
+	}
+	if conn != nil {
+		if yes, known := stands(conn); known {
+			return !yes
 		}
 	}
-	return false
+	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ETIMEDOUT)
 }
 
 // errHangs is why a listener was freed whose recording the kernel hangs in.
