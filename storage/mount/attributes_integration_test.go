@@ -14,35 +14,14 @@ import (
 	"storagesrv/storage"
 	"storagesrv/storage/mount"
 	"storagesrv/storage/mount/mounttest"
-	"storagesrv/storage/sftp/sftptest"
 )
-
-// mountSSHFS mounts a directory of an OpenSSH server of this machine.
-func mountSSHFS(t testing.TB, dir string, options ...string) *mounttest.SSHFS {
-	t.Helper()
-	server, err := sftptest.StartOpenSSH(sftptest.OpenSSHConfig{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { server.Close() })
-	mounted, err := mounttest.StartSSHFS(mounttest.SSHFSConfig{Server: server, Dir: dir, Options: options})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := mounted.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return mounted
-}
 
 // By sshfs the kernel knows the size of a file for 20 s, even when it opens
 // another one by its name.
 func TestWhatIsOpenedAnewBySSHFSHasItsOwnSize(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, recording, content)
-	mounted := mountSSHFS(t, dir, "ro", "direct_io")
+	mounted := mountSSHFS(t, startOpenSSH(t), dir)
 	store := newStore(t, mount.Config{Root: mounted.Root(), Timeout: time.Minute, Revalidate: 1})
 	for _, want := range [][]byte{content, other, content[:1000]} {
 		record(t, dir, "new.tmp", want)
@@ -65,7 +44,7 @@ func TestWhatIsOpenedAnewBySSHFSHasItsOwnSize(t *testing.T) {
 func TestAFileThatIsRewrittenIsNoticedOnSSHFSWithoutACache(t *testing.T) {
 	dir := t.TempDir()
 	record(t, dir, recording, content)
-	mounted := mountSSHFS(t, dir, "ro", "direct_io", "dir_cache=no")
+	mounted := mountSSHFS(t, startOpenSSH(t), dir, "dir_cache=no")
 	store := newStore(t, mount.Config{Root: mounted.Root(), Timeout: time.Minute})
 	file := begun(t, store).(*mount.File)
 	if err := file.Check(); err != nil {

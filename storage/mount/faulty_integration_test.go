@@ -97,9 +97,7 @@ func TestAMountThatHangs(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			if _, err := held.Seek(1000, io.SeekStart); err != nil {
-				t.Error(err)
-			}
+			rewind(t, held)
 			isWhole(t, held, 1000)
 		})
 	}
@@ -357,9 +355,7 @@ func TestAMountThatWentAwayIsUnavailable(t *testing.T) {
 				}
 				recovers(t, store)
 				becomes(t, store, true)
-				if _, err := file.Seek(1000, io.SeekStart); err != nil {
-					t.Error(err)
-				}
+				rewind(t, file)
 				isWholeOrLost(t, file, 1000, storage.ErrUnavailable, storage.ErrChanged)
 				if _, err := store.Open(t.Context(), "missing.mp3"); !errors.Is(err, os.ErrNotExist) {
 					t.Errorf("what is missing: %v", err)

@@ -79,16 +79,6 @@ func (g *guest) seen(dir string) string {
 	return filepath.Join(g.mount.Root(), strings.TrimPrefix(dir, g.Dir()))
 }
 
-// must does what is done to the server.
-func must(t testing.TB, what ...func() error) {
-	t.Helper()
-	for _, do := range what {
-		if err := do(); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 func TestNFSKeepsTheContract(t *testing.T) {
 	eachVersion(t, cacheless, func(t *testing.T, g *guest) {
 		storagetest.Run(t, func(t *testing.T, dir string, followLinks bool) storage.Store {
@@ -132,9 +122,7 @@ func TestNFSServerThatIsDown(t *testing.T) {
 		must(t, g.Start)
 		recovers(t, store)
 		becomes(t, store, true)
-		if _, err := held.Seek(1000, io.SeekStart); err != nil {
-			t.Error(err)
-		}
+		rewind(t, held)
 		isWhole(t, held, 1000)
 	})
 }
@@ -196,9 +184,7 @@ func TestNFSThatIsUnexported(t *testing.T) {
 		}
 		must(t, g.Export)
 		recovers(t, store)
-		if _, err := file.Seek(1000, io.SeekStart); err != nil {
-			t.Error(err)
-		}
+		rewind(t, file)
 		isWhole(t, file, 1000)
 	})
 }
@@ -228,7 +214,7 @@ func TestNFSFileThatChangesWhileItIsListenedTo(t *testing.T) {
 				change(t, g)
 				isWholeOrLost(t, file, 1000, storage.ErrChanged)
 				file.Close()
-				g.showsTheChange(t, store)
+				showsTheChange(t, store, g.path())
 			})
 		})
 	}
@@ -243,7 +229,7 @@ func TestNFSFileThatIsTruncatedWhileItIsListenedTo(t *testing.T) {
 		truncate(t, g.path())
 		isLost(t, file, 1000, storage.ErrChanged, storage.ErrUnavailable, io.ErrUnexpectedEOF)
 		file.Close()
-		g.showsTheChange(t, store)
+		showsTheChange(t, store, g.path())
 	})
 }
 
@@ -257,34 +243,6 @@ func TestNFSFileThatIsRewrittenIsNoticedAtOnce(t *testing.T) {
 		must(t, func() error { return os.WriteFile(g.path(), other[:len(content)], 0o644) })
 		wants(t, "rewritten", file.Check(), storage.ErrChanged)
 	})
-}
-
-// showsTheChange waits until the store gives what is on the server now. Until
-// then it gives all of what was.
-func (g *guest) showsTheChange(t testing.TB, store storage.Store) {
-	t.Helper()
-	want, wantErr := os.ReadFile(g.path())
-	for deadline := time.Now().Add(2 * wellAgain); ; time.Sleep(100 * time.Millisecond) {
-		var got []byte
-		err := takes(t, 10*time.Second, "reading", func() error {
-			file, err := store.Open(context.Background(), recording)
-			if err != nil {
-				return err
-			}
-			defer file.Close()
-			got, err = io.ReadAll(file)
-			return err
-		})
-		if wantErr == nil && err == nil && bytes.Equal(got, want) || wantErr != nil && errors.Is(err, fs.ErrNotExist) {
-			return
-		}
-		if err == nil && !bytes.Equal(got, content) {
-			t.Errorf("%d bytes that are neither", len(got))
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("still %d bytes, %v", len(got), err)
-		}
-	}
 }
 
 func TestNFSFileThatIsNewIsFound(t *testing.T) {
@@ -304,6 +262,14 @@ func TestNFSFileThatIsNewIsFound(t *testing.T) {
 				t.Fatal("not found")
 			}
 		}
+	})
+}
+
+func TestNFSFileThatIsNewIsFoundAtOnceByWhoAsksForThat(t *testing.T) {
+	eachVersion(t, recommended, func(t *testing.T, g *guest) {
+		store := newStore(t, mount.Config{Root: g.root, Timeout: time.Minute})
+		g.tick(t)
+		findsWhatIsNew(t, store, g.dir)
 	})
 }
 
@@ -338,9 +304,7 @@ func TestNFSThatIsUnmountedIsUnavailable(t *testing.T) {
 		must(t, g.mount.Mount)
 		recovers(t, store)
 		becomes(t, store, true)
-		if _, err := file.Seek(1000, io.SeekStart); err != nil {
-			t.Error(err)
-		}
+		rewind(t, file)
 		isWholeOrLost(t, file, 1000, storage.ErrUnavailable, storage.ErrChanged)
 	})
 }

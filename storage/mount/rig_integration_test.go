@@ -8,13 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"storagesrv/storage"
 	"storagesrv/storage/mount"
@@ -24,11 +23,12 @@ const (
 	// timeout is that of stores over a mount that hangs.
 	timeout = 500 * time.Millisecond
 	// bound is how long each of their calls may take, on a busy machine.
-	bound = timeout + time.Second
+	bound = timeout + 2*time.Second
 	// mostStuck is how many system calls may hang in such a store.
 	mostStuck = 4
-	// wellAgain is how long a store may take to notice that its mount is well.
-	wellAgain = 5 * time.Second
+	// wellAgain is how long a store may take to notice that its mount is well, or
+	// that it is not, and what serves it to be so again, on a busy machine.
+	wellAgain = 15 * time.Second
 
 	recording = "20131012/a.mp3"
 )
@@ -78,6 +78,16 @@ func truncate(t testing.TB, path string) {
 	}
 }
 
+// must does what is done to a server or a mount.
+func must(t testing.TB, what ...func() error) {
+	t.Helper()
+	for _, do := range what {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // impatientStore returns a store that gives up soon.
 func impatientStore(t testing.TB, root string) *mount.Store {
 	return newStore(t, mount.Config{Root: root, Timeout: timeout, MaxStuck: mostStuck})
@@ -98,15 +108,44 @@ func openFile(t testing.TB, store storage.Store, name string) storage.File {
 	return file
 }
 
-// begun opens the recording and reads its first bytes.
+// begun opens the recording and reads its first bytes. The first time that may
+// take longer than the store's time-out, on a busy machine.
 func begun(t testing.TB, store storage.Store) storage.File {
 	t.Helper()
-	file := openFile(t, store, recording)
-	head := make([]byte, 1000)
-	if _, err := io.ReadFull(file, head); err != nil || !bytes.Equal(head, content[:1000]) {
-		t.Fatalf("the first bytes: %v", err)
+	for deadline := time.Now().Add(time.Minute); ; {
+		file, err := begins(store)
+		if err == nil {
+			t.Cleanup(func() { takes(t, bound, "Close", file.Close) })
+			return file
+		}
+		if wants(t, "the first bytes", err, prompt...); t.Failed() || time.Now().After(deadline) {
+			t.Fatal(err)
+		}
 	}
-	return file
+}
+
+func begins(store storage.Store) (storage.File, error) {
+	file, err := store.Open(context.Background(), recording)
+	if err != nil {
+		return nil, err
+	}
+	head := make([]byte, 1000)
+	if _, err = io.ReadFull(file, head); err == nil && !bytes.Equal(head, content[:1000]) {
+		err = errors.New("wrong bytes")
+	}
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	return file, nil
+}
+
+// rewind goes back to where the first bytes end that begun has read.
+func rewind(t testing.TB, file storage.File) {
+	t.Helper()
+	if _, err := file.Seek(1000, io.SeekStart); err != nil {
+		t.Error(err)
+	}
 }
 
 // reads opens the recording and reads all of it. An error that is nil says that
@@ -223,11 +262,19 @@ func refusesAtOnce(t testing.TB, store storage.Store, name string) {
 			return
 		}
 	}
+	slow := 0
 	for range 100 {
-		if took, err := tries(); took > timeout/2 || !errors.Is(err, storage.ErrUnavailable) {
+		took, err := tries()
+		if !errors.Is(err, storage.ErrUnavailable) {
 			t.Errorf("after %v: %v", took, err)
 			return
 		}
+		if took > timeout/2 { // because the machine is busy, once in a while
+			slow++
+		}
+	}
+	if slow > 10 {
+		t.Errorf("%d of 100 are not refused at once", slow)
 	}
 }
 
@@ -264,6 +311,52 @@ func isWholeOrLost(t testing.TB, file storage.File, offset int, some ...error) {
 	}
 }
 
+// findsWhatIsNew looks for a recording before it is there, has it written into
+// dir, on the server, and asserts that it is found by whoever says that it may
+// be new, whatever the mount remembers.
+func findsWhatIsNew(t testing.TB, store storage.Store, dir string) {
+	t.Helper()
+	const name = "20131012/new.mp3"
+	for range 2 {
+		wants(t, "before it is there", reads(store, name), fs.ErrNotExist)
+	}
+	record(t, dir, name, content)
+	file, err := store.Open(storage.WithFresh(t.Context()), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	isWhole(t, file, 0)
+}
+
+// showsTheChange waits until the store gives what is at path, on the server, now.
+// Until then it gives all of what was.
+func showsTheChange(t testing.TB, store storage.Store, path string) {
+	t.Helper()
+	want, wantErr := os.ReadFile(path)
+	for deadline := time.Now().Add(2 * wellAgain); ; time.Sleep(100 * time.Millisecond) {
+		var got []byte
+		err := takes(t, 10*time.Second, "reading", func() error {
+			file, err := store.Open(context.Background(), recording)
+			if err != nil {
+				return err
+			}
+			defer file.Close()
+			got, err = io.ReadAll(file)
+			return err
+		})
+		if wantErr == nil && err == nil && bytes.Equal(got, want) || wantErr != nil && errors.Is(err, fs.ErrNotExist) {
+			return
+		}
+		if err == nil && !bytes.Equal(got, content) {
+			t.Errorf("%d bytes that are neither", len(got))
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still %d bytes, %v", len(got), err)
+		}
+	}
+}
+
 func restOf(t testing.TB, file storage.File) (got []byte, err error) {
 	t.Helper()
 	err = takes(t, 10*time.Second, "reading", func() (err error) {
@@ -288,27 +381,4 @@ func neverEnds(t testing.TB, file storage.File, offset int64, some ...error) {
 		return err
 	})
 	wants(t, "Read", err, some...)
-}
-
-// inKernel returns how many threads of this process are in system calls about
-// files.
-func inKernel(t testing.TB) (n int) {
-	t.Helper()
-	calls, err := filepath.Glob("/proc/self/task/*/syscall")
-	if err != nil || len(calls) == 0 {
-		t.Fatalf("threads: %v", err)
-	}
-	for _, name := range calls {
-		var number int
-		said, err := os.ReadFile(name)
-		if _, scanErr := fmt.Sscan(string(said), &number); err == nil && scanErr == nil && aboutFiles[number] {
-			n++
-		}
-	}
-	return n
-}
-
-var aboutFiles = map[int]bool{
-	unix.SYS_OPENAT: true, unix.SYS_NEWFSTATAT: true, unix.SYS_FSTAT: true, unix.SYS_STATX: true, unix.SYS_PREAD64: true,
-	unix.SYS_GETDENTS64: true, unix.SYS_READLINKAT: true, unix.SYS_STATFS: true, unix.SYS_FSTATFS: true,
 }
