@@ -94,6 +94,10 @@ func TestCacheKeepsToItsMemory(t *testing.T) {
 		}
 		group.Wait()
 		held, kept := heap()-before, cache.Bytes()
+		for tries := 10; held > memory*11/10 && tries > 0; tries-- { // what has ended may not be free yet
+			time.Sleep(100 * time.Millisecond)
+			held = heap() - before
+		}
 		t.Logf("files of %d bytes: at most %d, now %d by its own measure, %d on the heap", n, most, kept, held)
 		if most > memory || kept < memory*8/10 {
 			t.Errorf("files of %d bytes: keeps %d, at most %d, of %d", n, kept, most, memory)

@@ -168,8 +168,8 @@ func TestReadAheadPaysFewRoundTrips(t *testing.T) {
 			t.Fatalf("%d bytes, %v", len(got), err)
 		}
 		// 256 packets; how the window grows depends on who runs first when
-		// several answers come at once.
-		if trips := time.Since(start) / roundTrip; trips > 30 {
+		// several answers come at once: 8 to 14 have been seen.
+		if trips := time.Since(start) / roundTrip; trips > 60 {
 			t.Errorf("%d round trips", trips)
 		}
 	})
@@ -325,7 +325,7 @@ func TestReadAheadSharesAScarceBudget(t *testing.T) {
 			t.Fatal(err)
 		}
 		second := open(t, store)
-		var took [2]time.Duration
+		var trips [2]time.Duration
 		var readers sync.WaitGroup
 		for i, file := range []storage.File{first, second} {
 			readers.Go(func() {
@@ -333,12 +333,12 @@ func TestReadAheadSharesAScarceBudget(t *testing.T) {
 				if _, err := io.CopyN(io.Discard, file, 16<<20); err != nil {
 					t.Error(err)
 				}
-				took[i] = time.Since(start)
+				trips[i] = time.Since(start) / roundTrip
 			})
 		}
 		readers.Wait()
-		if took[1] > 6*took[0] { // with nothing but what it owns it would take 256 round trips
-			t.Errorf("who came later took %v, the other one %v", took[1], took[0])
+		if trips[1] > 60 { // 10 to 15 have been seen; with nothing but what it owns it would be 256
+			t.Errorf("who came later took %d round trips, the other one %d", trips[1], trips[0])
 		}
 	})
 }
