@@ -400,16 +400,17 @@ type bystander struct {
 	stop   func()
 }
 
-func (o *outage) watch() *bystander {
+// watch lets a bystander listen to the call other, of more than 33 KB.
+func (r *rig) watch() *bystander {
 	b := &bystander{phase: "before", took: make(map[string][]time.Duration)}
-	ctx, cancel := context.WithCancel(o.t.Context())
+	ctx, cancel := context.WithCancel(r.t.Context())
 	var group sync.WaitGroup
 	b.stop = func() { cancel(); group.Wait() }
-	o.t.Cleanup(b.stop)
+	r.t.Cleanup(b.stop)
 	group.Go(func() {
 		for tick := time.Tick(5 * time.Millisecond); ctx.Err() == nil; <-tick {
 			start := time.Now()
-			got := o.do("GET", "/recordings/other", header("Range", "bytes=1000-33999"))
+			got := r.do("GET", "/recordings/other", header("Range", "bytes=1000-33999"))
 			b.add(time.Since(start), got)
 		}
 	})
