@@ -184,7 +184,7 @@ func TestACanceledContextEndsCallsThatHang(t *testing.T) {
 	var ended sync.WaitGroup
 	for name, call := range calls {
 		ended.Go(func() {
-			wants(t, name, takes(t, 10*time.Second, name, call), context.Canceled)
+			wants(t, name, takes(t, patient, name, call), context.Canceled)
 		})
 	}
 	awaitHanging(t, f, len(calls))
@@ -194,7 +194,7 @@ func TestACanceledContextEndsCallsThatHang(t *testing.T) {
 
 func awaitHanging(t testing.TB, f *mounttest.Faulty, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patient)
 	defer cancel()
 	if err := f.AwaitHanging(ctx, n); err != nil {
 		t.Fatal(err)
@@ -378,7 +378,7 @@ func TestAMountThatGoesWhileItHangsFreesWhoWaits(t *testing.T) {
 			if err := leave(f); err != nil {
 				t.Fatal(err)
 			}
-			wants(t, "ReadAt", takes(t, 10*time.Second, "ReadAt", func() error { return <-read }), storage.ErrUnavailable)
+			wants(t, "ReadAt", takes(t, patient, "ReadAt", func() error { return <-read }), storage.ErrUnavailable)
 			if err := f.Mount(); err != nil {
 				t.Fatal(err)
 			}

@@ -159,7 +159,7 @@ func TestNFSServerThatIsDownForASoftMount(t *testing.T) {
 			name += " by " + version
 			calls.Go(func() {
 				<-begin
-				wants(t, name, takes(t, 30*time.Second, name, call), storage.ErrUnavailable)
+				wants(t, name, takes(t, patient, name, call), storage.ErrUnavailable)
 			})
 		}
 	}

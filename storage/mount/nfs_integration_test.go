@@ -16,7 +16,7 @@ import (
 // TestKernelNFS runs the tests of nfs_guest_integration_test.go in a guest that
 // has the kernel's NFS.
 func TestKernelNFS(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 12*time.Minute)
 	defer cancel()
 	binary := filepath.Join(t.TempDir(), "mount.test")
 	build := exec.CommandContext(ctx, "go", "test", "-c", "-tags", "nfs", "-o", binary, ".")
@@ -24,7 +24,7 @@ func TestKernelNFS(t *testing.T) {
 	if output, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, output)
 	}
-	guest := exec.CommandContext(ctx, "../../scripts/nfs", binary, "-test.v", "-test.run=^TestNFS", "-test.timeout=4m")
+	guest := exec.CommandContext(ctx, "../../scripts/nfs", binary, "-test.v", "-test.run=^TestNFS", "-test.timeout=8m")
 	guest.Cancel = func() error { return guest.Process.Signal(syscall.SIGTERM) }
 	guest.WaitDelay = 10 * time.Second
 	output, err := guest.CombinedOutput()

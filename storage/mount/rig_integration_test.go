@@ -21,14 +21,16 @@ import (
 
 const (
 	// timeout is that of stores over a mount that hangs.
-	timeout = 500 * time.Millisecond
+	timeout = time.Second
 	// bound is how long each of their calls may take, on a busy machine.
-	bound = timeout + 2*time.Second
+	bound = timeout + 20*time.Second
+	// patient is for what must come.
+	patient = time.Minute
 	// mostStuck is how many system calls may hang in such a store.
 	mostStuck = 4
 	// wellAgain is how long a store may take to notice that its mount is well, or
 	// that it is not, and what serves it to be so again, on a busy machine.
-	wellAgain = 15 * time.Second
+	wellAgain = 30 * time.Second
 
 	recording = "20131012/a.mp3"
 )
@@ -200,7 +202,7 @@ func recovers(t testing.TB, store storage.Store) {
 	t.Helper()
 	deadline := time.Now().Add(wellAgain)
 	for {
-		err := takes(t, 10*time.Second, "reading", func() error { return reads(store, recording) })
+		err := takes(t, patient, "reading", func() error { return reads(store, recording) })
 		if err == nil {
 			return
 		}
@@ -269,12 +271,12 @@ func refusesAtOnce(t testing.TB, store storage.Store, name string) {
 			t.Errorf("after %v: %v", took, err)
 			return
 		}
-		if took > timeout/2 { // because the machine is busy, once in a while
+		if took > timeout/2 {
 			slow++
 		}
 	}
-	if slow > 10 {
-		t.Errorf("%d of 100 are not refused at once", slow)
+	if slow > 20 { // a busy machine stalls now and then
+		t.Errorf("%d of 100 were not refused at once", slow)
 	}
 }
 
@@ -336,7 +338,7 @@ func showsTheChange(t testing.TB, store storage.Store, path string) {
 	want, wantErr := os.ReadFile(path)
 	for deadline := time.Now().Add(2 * wellAgain); ; time.Sleep(100 * time.Millisecond) {
 		var got []byte
-		err := takes(t, 10*time.Second, "reading", func() error {
+		err := takes(t, patient, "reading", func() error {
 			file, err := store.Open(context.Background(), recording)
 			if err != nil {
 				return err
@@ -359,7 +361,7 @@ func showsTheChange(t testing.TB, store storage.Store, path string) {
 
 func restOf(t testing.TB, file storage.File) (got []byte, err error) {
 	t.Helper()
-	err = takes(t, 10*time.Second, "reading", func() (err error) {
+	err = takes(t, patient, "reading", func() (err error) {
 		got, err = io.ReadAll(file)
 		return err
 	})

@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
-	"time"
 
 	"storagesrv/storage"
 	"storagesrv/storage/sftp"
@@ -25,7 +24,7 @@ func startOpenSSH(t testing.TB, config sftptest.OpenSSHConfig) *sftptest.OpenSSH
 
 // below makes a store serve dir on a server that shows the whole machine.
 func below(dir string) func(*sftp.Config) {
-	return func(c *sftp.Config) { c.Root, c.Timeout = dir, time.Second }
+	return func(c *sftp.Config) { c.Root = dir }
 }
 
 func TestOpenSSHKeepsTheContract(t *testing.T) {
@@ -39,10 +38,10 @@ func TestOpenSSHLinksTellNothingOfWhatIsOutside(t *testing.T) {
 
 func TestOpenSSHStopped(t *testing.T) {
 	server := startOpenSSH(t, sftptest.OpenSSHConfig{})
-	store := connect(t, server, below(recordings(t)), noResume)
+	store := connect(t, server, below(recordings(t)), impatient, noResume)
 	var readers, started sync.WaitGroup
 	for range 20 {
-		file := open(t, store)
+		file := begun(t, store)
 		started.Add(1)
 		readers.Go(func() {
 			_, err := file.ReadAt(make([]byte, 1000), 0)
@@ -57,9 +56,9 @@ func TestOpenSSHStopped(t *testing.T) {
 	if err := server.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	within(t, time.Second, readers.Wait)
+	within(t, timeout, readers.Wait)
 	for range 3 { // at once while it is known to be down
-		within(t, 2*time.Second, func() { wants(t, tries(store), tooLate, unavailable) })
+		within(t, 2*timeout, func() { wants(t, tries(store), tooLate, unavailable) })
 	}
 	if err := server.Cont(); err != nil {
 		t.Fatal(err)

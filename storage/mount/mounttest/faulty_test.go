@@ -74,7 +74,7 @@ func within(t *testing.T, call func() error) error {
 	select {
 	case err := <-done:
 		return err
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("it does not return")
 		return nil
 	}
@@ -83,7 +83,7 @@ func within(t *testing.T, call func() error) error {
 // awaitHanging waits until n calls hang, and returns them.
 func awaitHanging(t *testing.T, f *mounttest.Faulty, n int) []mounttest.Call {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := f.AwaitHanging(ctx, n); err != nil {
 		t.Fatal(err)
@@ -286,7 +286,7 @@ func dieInMidHang(dir string) {
 }
 
 func TestAProcessThatDiesInMidHangLeavesNothing(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	child := exec.CommandContext(ctx, os.Args[0])
 	child.Env = append(os.Environ(), dieIn+"="+t.TempDir())
@@ -295,7 +295,7 @@ func TestAProcessThatDiesInMidHangLeavesNothing(t *testing.T) {
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 3 {
 		t.Fatalf("%s, %v", root, err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := os.Lstat(filepath.Dir(string(root))); errors.Is(err, os.ErrNotExist) {
 			return
 		}

@@ -80,7 +80,7 @@ func TestSSHFSThatReconnectsGoesOn(t *testing.T) {
 		if err := fail(); err != nil {
 			t.Fatal(err)
 		}
-		for deadline := time.Now().Add(10 * time.Second); !shows(mount); time.Sleep(10 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); !shows(mount); time.Sleep(10 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatal("it does not come back")
 			}

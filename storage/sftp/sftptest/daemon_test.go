@@ -31,7 +31,7 @@ func TestADaemonLeavesNothingBehind(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer tcp.Close()
-				tcp.SetDeadline(time.Now().Add(10 * time.Second))
+				tcp.SetDeadline(time.Now().Add(time.Minute))
 				if _, err := bufio.NewReader(tcp).ReadString('\n'); err != nil {
 					t.Errorf("banner: %v", err)
 				}

@@ -18,7 +18,7 @@ import (
 func TestMain(m *testing.M) { storagetest.Main(m) }
 
 // hangs is when something counts as stuck.
-const hangs = 30 * time.Second
+const hangs = time.Minute
 
 // peer runs a server that handles each connection with serve, and returns a
 // proxy before it.
@@ -142,15 +142,16 @@ func TestAProxyDelays(t *testing.T) {
 		t.Errorf("a round trip took %v", took)
 	}
 	began = time.Now()
-	for range 20 { // packets on their way do not wait for each other
+	const packets = 300
+	for range packets { // on their way they do not wait for each other
 		tcp.Write(make([]byte, 1000))
 		time.Sleep(time.Millisecond)
 	}
-	if _, err := io.ReadFull(tcp, make([]byte, 20_000)); err != nil {
+	if _, err := io.ReadFull(tcp, make([]byte, packets*1000)); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 20*oneWay {
-		t.Errorf("20 packets took %v", took)
+	if took := time.Since(began); took > packets*oneWay/2 {
+		t.Errorf("%d packets took %v", packets, took)
 	}
 }
 
@@ -315,7 +316,7 @@ func TestAProxyWithoutAServerResets(t *testing.T) {
 	conn, err := net.Dial("tcp", proxy.Addr())
 	if err == nil { // a reset may come before we look
 		defer conn.Close()
-		conn.SetDeadline(time.Now().Add(30 * time.Second))
+		conn.SetDeadline(time.Now().Add(hangs))
 		_, err = conn.Read(make([]byte, 1))
 	}
 	if err == nil || err == io.EOF || isTimeout(err) {

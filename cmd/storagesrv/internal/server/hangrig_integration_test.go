@@ -14,6 +14,7 @@ import (
 	"storagesrv/storage"
 	"storagesrv/storage/mount"
 	"storagesrv/storage/mount/mounttest"
+	"storagesrv/storage/storagetest"
 )
 
 const (
@@ -55,7 +56,7 @@ type hangConfig struct {
 
 func newHangRig(t testing.TB, config hangConfig) *hangRig {
 	t.Helper()
-	leaksNothing(t)
+	storagetest.LeaksNothing(t)
 	h := &hangRig{rig: newRig(t, rigConfig{ttl: cached, stall: config.stall}), other: realDir(t)}
 	var err error
 	if h.faulty, err = mounttest.StartFaulty(mounttest.FaultyConfig{Dir: h.dir, PageCache: config.pageCache}); err != nil {
