@@ -1,7 +1,6 @@
 package server
 
 import (
-	"context"
 	"net"
 	"sync"
 	"time"
@@ -143,20 +142,4 @@ func (w *hangWatch) tell() {
 		close(w.only)
 		w.only = nil
 	}
-}
-
-type connKey struct{}
-
-// ConnContext is the hook of an http.Server by which streams know their
-// connection, which is how they are freed from a dead mount.
-func ConnContext(ctx context.Context, conn net.Conn) context.Context {
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		return context.WithValue(ctx, connKey{}, tcp)
-	}
-	return ctx
-}
-
-func connOf(ctx context.Context) *net.TCPConn {
-	tcp, _ := ctx.Value(connKey{}).(*net.TCPConn)
-	return tcp
 }

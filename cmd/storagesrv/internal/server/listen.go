@@ -12,7 +12,8 @@ import (
 // each listener.
 const mostUnsent = 128 << 10
 
-// Listen returns a TCP listener for clients of a [Server].
+// Listen returns a TCP listener for clients of a [Server]. The http.Server that
+// it is given to needs [ConnContext] for the kernel to send files.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", address)
 	if err != nil {
@@ -23,12 +24,12 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 
 type listener struct{ *net.TCPListener }
 
-// Accept returns a *net.TCPConn, which sendfile works with.
+// Accept returns a *conn.
 func (l listener) Accept() (net.Conn, error) {
-	conn, err := l.AcceptTCP()
+	tcp, err := l.AcceptTCP()
 	if err != nil {
 		return nil, err
 	}
-	limitUnsent(conn)
-	return conn, nil
+	limitUnsent(tcp)
+	return newConn(tcp)
 }

@@ -47,6 +47,12 @@ func (w *response) ReadFrom(src io.Reader) (int64, error) {
 	return n, err
 }
 
+// passed notes n bytes of the body that went past net/http.
+func (w *response) passed(n int64) {
+	io.Copy(w.ResponseWriter, passed(n)) // a *conn returns no error
+	w.written += n
+}
+
 // begin writes the header that net/http would.
 func (w *response) begin() {
 	if w.status == 0 {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"strconv"
@@ -65,21 +64,22 @@ func (b *brokenBody) Unwrap() error { return b.cause }
 type sender struct {
 	*response
 	renewed   time.Time // when the deadline was last moved
-	plain     bool      // HTTP/1 without TLS: sendfile works
+	plain     bool      // HTTP/1 without TLS, on a connection that is known: sendfile works
 	shared    bool      // HTTP/2: the deadline is that of a stream
 	writing   atomic.Bool
 	firstByte func() // told once, before the first byte of a body
 	writeErr  error  // the first error of writing to the client
 	readErr   error  // the error of sendfile that is not the client's
 
-	conn  *net.TCPConn // nil if it is not known
+	conn  *conn // nil if it is not known
 	watch *hangWatch
 	cut   func() // told when the kernel hangs in a mount
 }
 
 func (s *Server) newSender(w *response, r *http.Request, rec *recording) *sender {
-	return &sender{response: w, plain: r.TLS == nil && r.ProtoMajor == 1, shared: r.ProtoMajor > 1,
-		conn: connOf(r.Context()), watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
+	conn := connOf(r.Context())
+	return &sender{response: w, plain: r.TLS == nil && r.ProtoMajor == 1 && conn != nil, shared: r.ProtoMajor > 1,
+		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
 }
 
 // renew moves the deadline, unless it moved a moment ago: then it is good enough.

@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -326,55 +324,6 @@ func TestAFreshFileHasAWeakValidatorUntilItHasSettled(t *testing.T) {
 	await(t, "the file from the future to settle", func() bool { return !unsettled("future") })
 	if !unsettled("ongoing") {
 		t.Error("a call that goes on has a strong validator")
-	}
-}
-
-// A fileConn notes whether it was handed an *os.File to send.
-type fileConn struct {
-	*net.TCPConn
-	files *atomic.Int64
-}
-
-func (c fileConn) ReadFrom(src io.Reader) (int64, error) {
-	if limited, ok := src.(*io.LimitedReader); ok {
-		if _, ok := limited.R.(*os.File); ok {
-			c.files.Add(1)
-		}
-	}
-	return c.TCPConn.ReadFrom(src)
-}
-
-type fileListener struct {
-	net.Listener
-	files *atomic.Int64
-}
-
-func (l fileListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return fileConn{conn.(*net.TCPConn), l.files}, nil
-}
-
-func TestAMountedFileReachesTheKernel(t *testing.T) {
-	r := newRig(t, rigConfig{})
-	content := wav(500_000)
-	r.call("call-1", r.file("a.wav", content))
-	var files atomic.Int64
-	s := httptest.NewUnstartedServer(r.server)
-	s.Config.ConnContext = server.ConnContext
-	s.Listener = fileListener{s.Listener, &files}
-	s.Start()
-	defer s.Close()
-	for _, h := range []http.Header{nil, header("Range", "bytes=100000-900000")} {
-		files.Store(0)
-		if got := r.doURL("GET", s.URL+"/recordings/call-1", h); got.err != nil || len(got.body) < 800_000 {
-			t.Errorf("%d, %d bytes, %v", got.status, len(got.body), got.err)
-		}
-		if files.Load() == 0 {
-			t.Errorf("%v: the file was copied by hand, and not by sendfile", h)
-		}
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // A mountedFile is a storage.File that the kernel can send.
 type mountedFile interface {
 	storage.File
-	// OSFile is what the kernel sends, from a position that is to be set.
+	// OSFile is what the kernel sends; it sets the position.
 	OSFile() *os.File
 	// Timeout is how long one system call on the file may take; 0 if it is on
 	// a disk of this machine, where none hangs.
@@ -42,9 +42,11 @@ func (s *sender) sendable(content *content) bool {
 }
 
 const (
-	// atOnce is how much is read at once and written by hand: that is faster than
-	// the kernel's sendfile up to here.
-	atOnce = 64 << 10
+	// atOnce is how much of a mount is read at once and written by hand: waiting
+	// once costs less than what a sendfile needs. On a local disk that is less
+	// than atOnceHere.
+	atOnce     = 64 << 10
+	atOnceHere = 16 << 10
 
 	// firstPiece is how much sendfile is given at first, and largestPiece at
 	// most. A deadline covers one piece, and a client too slow for it gets
@@ -62,7 +64,7 @@ const (
 )
 
 func (s *sender) sendfile(content *content, n int64) (int64, error) {
-	if n <= atOnce {
+	if n <= atOnceHere || n <= atOnce && content.File.(mountedFile).Timeout() > 0 {
 		return s.sendAtOnce(content, n)
 	}
 	// From here on a write that gets anywhere is one of the file's bytes: with
@@ -177,13 +179,10 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 		return 0, err
 	}
 	s.renew() // what the mount took its time for is not held against the client
-	source := file.OSFile()
-	if _, err := source.Seek(offset, io.SeekStart); err != nil {
-		return 0, err
-	}
-	send := s.watch.begin(s.conn, file, s.cut)
-	took, err := s.response.ReadFrom(&io.LimitedReader{R: source, N: n})
+	send := s.watch.begin(s.conn.TCPConn, file, s.cut)
+	took, err := s.conn.sendFile(file.OSFile(), offset, n)
 	hung := send.end()
+	s.passed(took)
 	content.skip(took)
 	switch {
 	case hung:
@@ -193,7 +192,7 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	case errors.Is(err, os.ErrDeadlineExceeded) && took > 0:
 		s.renewed = time.Time{}
 		return took, nil
-	case err != nil && isClients(s.conn, err):
+	case err != nil && isClients(s.conn.TCPConn, err):
 		s.writeErr = err
 		return took, err
 	case err != nil:
@@ -204,10 +203,12 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	return took, nil
 }
 
-// begin sends the header.
+// begin writes the header, which waits for the body.
 func (s *sender) begin() error {
 	s.response.begin()
 	s.renewed = time.Now()
+	s.conn.hold(true)
+	defer s.conn.hold(false)
 	return http.NewResponseController(s.response).Flush()
 }
 
@@ -219,10 +220,8 @@ func isClients(conn *net.TCPConn, err error) bool {
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded) {
 		return true
 	}
-	if conn != nil {
-		if yes, known := stands(conn); known {
-			return !yes
-		}
+	if yes, known := stands(conn); known {
+		return !yes
 	}
 	return errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.ETIMEDOUT)
 }

@@ -4,7 +4,9 @@
 // opened and proved to be media, and then handed to http.ServeContent:
 //
 //	s := server.New(server.Config{Calls: calls, Recordings: router})
-//	http.Serve(public, s)
+//	l, err := server.Listen(ctx, ":8080")
+//	public := http.Server{Handler: s, ConnContext: server.ConnContext}
+//	public.Serve(l)
 //	http.Serve(private, s.Admin())
 //
 // Handlers return errors. One adapter (request.go) turns them into problem
