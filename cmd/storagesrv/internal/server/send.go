@@ -65,6 +65,7 @@ type sender struct {
 	*response
 	renewed   time.Time // when the deadline was last moved
 	plain     bool      // HTTP/1 without TLS, on a connection that is known: sendfile works
+	secure    bool      // HTTP/1 over TLS, on a connection that is known
 	shared    bool      // HTTP/2: the deadline is that of a stream
 	writing   atomic.Bool
 	firstByte func() // told once, before the first byte of a body
@@ -78,7 +79,8 @@ type sender struct {
 
 func (s *Server) newSender(w *response, r *http.Request, rec *recording) *sender {
 	conn := connOf(r.Context())
-	return &sender{response: w, plain: r.TLS == nil && r.ProtoMajor == 1 && conn != nil, shared: r.ProtoMajor > 1,
+	alone := conn != nil && r.ProtoMajor == 1
+	return &sender{response: w, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
 		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
 }
 
@@ -109,17 +111,30 @@ func (s *sender) Write(p []byte) (n int, err error) {
 	return n + m, err
 }
 
-const mostAtOnce = 64 << 10
+const (
+	mostAtOnce = 64 << 10
+	oneRecord  = 16 << 10
+)
 
 func (s *sender) write(p []byte) (int, error) {
 	s.renew()
 	s.writing.Store(true)
-	n, err := s.response.Write(p)
+	n, err := s.writeTogether(p)
 	s.writing.Store(false)
 	if err != nil && s.writeErr == nil {
 		s.writeErr = err
 	}
 	return n, err
+}
+
+// writeTogether writes p, and lets the records of TLS that it becomes, and a
+// header before them, travel together: each is a write of its own.
+func (s *sender) writeTogether(p []byte) (int, error) {
+	if s.secure && len(p) > oneRecord {
+		s.conn.hold(true)
+		defer s.conn.push()
+	}
+	return s.response.Write(p)
 }
 
 // ReadFrom is what io.CopyN of http.ServeContent calls.
@@ -129,14 +144,22 @@ func (s *sender) ReadFrom(src io.Reader) (int64, error) {
 	}
 	if limited, ok := src.(*io.LimitedReader); ok {
 		if content, ok := limited.R.(*content); ok {
-			content.expect(limited.N)
-			if s.sendable(content) {
-				return s.sendfile(content, limited.N)
-			}
-			return content.writeTo(s, limited.N)
+			return s.sendContent(content, limited.N)
 		}
 	}
 	return copyByHand(s, src)
+}
+
+func (s *sender) sendContent(content *content, n int64) (int64, error) {
+	content.expect(n)
+	file, ok := content.File.(mountedFile)
+	switch mounted := ok && content.here(); {
+	case mounted && s.plain && n > byHand(file):
+		return s.sendfile(content, file, n)
+	case mounted && (s.plain || s.secure && n <= atOnce):
+		return s.sendAtOnce(content, n)
+	}
+	return content.writeTo(s, n)
 }
 
 // copyByHand copies without a look at what else w and src can do.

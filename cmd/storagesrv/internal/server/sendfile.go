@@ -35,12 +35,6 @@ type mountedFile interface {
 	Renew(err error) error
 }
 
-// sendable reports whether the kernel can send content on this connection.
-func (s *sender) sendable(content *content) bool {
-	_, ok := content.File.(mountedFile)
-	return ok && s.plain && content.here()
-}
-
 const (
 	// atOnce is how much of a mount is read at once and written by hand: waiting
 	// once costs less than what a sendfile needs. On a local disk that is less
@@ -63,16 +57,22 @@ const (
 	lastBytes = 4 << 10
 )
 
-func (s *sender) sendfile(content *content, n int64) (int64, error) {
-	if n <= atOnceHere || n <= atOnce && content.File.(mountedFile).Timeout() > 0 {
-		return s.sendAtOnce(content, n)
+// byHand is how much of file is read at once and written by hand.
+func byHand(file mountedFile) int64 {
+	if file.Timeout() > 0 {
+		return atOnce
 	}
+	return atOnceHere
+}
+
+// sendfile has the kernel send n bytes of a mounted file, but for the last ones.
+func (s *sender) sendfile(content *content, file mountedFile, n int64) (int64, error) {
 	// From here on a write that gets anywhere is one of the file's bytes: with
 	// the header still in a buffer, bytes that got no further would count.
 	if s.writeErr = s.begin(); s.writeErr != nil {
 		return 0, s.writeErr
 	}
-	sent, err := s.sendPieces(content, n-lastBytes)
+	sent, err := s.sendPieces(content, file, n-lastBytes)
 	if err == nil {
 		last, err := s.sendAtOnce(content, lastBytes)
 		return sent + last, err
@@ -139,8 +139,7 @@ func orUnexpectedEnd(err error) error {
 }
 
 // sendPieces has the kernel send n bytes of a mounted file.
-func (s *sender) sendPieces(content *content, n int64) (sent int64, err error) {
-	file := content.File.(mountedFile)
+func (s *sender) sendPieces(content *content, file mountedFile, n int64) (sent int64, err error) {
 	piece, most := int64(firstPiece), int64(largestRemotePiece)
 	if file.Timeout() == 0 {
 		piece, most = largestPiece, largestPiece
