@@ -42,7 +42,9 @@ func (c demoCommand) Run(ctx context.Context, out output) (err error) {
 	if err != nil {
 		return err
 	}
-	service, err := assemble(settings, newLogger(settings.Log, out))
+	log, endLog := newLogger(settings.Log, out)
+	defer endLog()
+	service, err := assemble(settings, log)
 	if err != nil {
 		return err
 	}

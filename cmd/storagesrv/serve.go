@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"storagesrv/cmd/storagesrv/internal/batch"
 	"storagesrv/cmd/storagesrv/internal/config"
 )
 
@@ -52,7 +53,8 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 		return err
 	}
 	limitMemory(int64(settings.Cache.Memory))
-	log := newLogger(settings.Log, out)
+	log, endLog := newLogger(settings.Log, out)
+	defer endLog()
 	service, err := assemble(settings, log)
 	if err != nil {
 		return &usageError{fmt.Errorf("%s: %w", settings.File, err)}
@@ -62,14 +64,18 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 	return service.serve(ctx, settings.HTTP)
 }
 
-func newLogger(c config.Log, out output) *slog.Logger {
+// newLogger returns a logger, and what writes the last of its log. A warning is
+// written at once, and the rest within 100 ms.
+func newLogger(c config.Log, out output) (log *slog.Logger, end func() error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		panic(fmt.Sprintf("config let level %q through", c.Level))
 	}
 	options := &slog.HandlerOptions{Level: level}
+	w := batch.NewWriter(out.stderr)
+	var handler slog.Handler = slog.NewJSONHandler(w, options)
 	if c.Format == "text" {
-		return slog.New(slog.NewTextHandler(out.stderr, options))
+		handler = slog.NewTextHandler(w, options)
 	}
-	return slog.New(slog.NewJSONHandler(out.stderr, options))
+	return slog.New(batch.Urgent(handler, w, slog.LevelWarn)), w.Close
 }

@@ -1,0 +1,149 @@
+package batch_test
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"storagesrv/cmd/storagesrv/internal/batch"
+)
+
+// An output keeps what it is given, once its gate is open.
+type output struct {
+	gate chan struct{} // closed: open
+
+	mu     sync.Mutex
+	text   bytes.Buffer // guarded by mu
+	writes int          // guarded by mu
+}
+
+func newOutput(open bool) *output {
+	o := &output{gate: make(chan struct{})}
+	if open {
+		close(o.gate)
+	}
+	return o
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	<-o.gate
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.writes++
+	return o.text.Write(p)
+}
+
+func (o *output) got() (text string, writes int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String(), o.writes
+}
+
+func TestManyPiecesAreOneWriteWithinATenthOfASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(true)
+		w := batch.NewWriter(out)
+		defer w.Close()
+		for round := 1; round <= 3; round++ {
+			for range 100 {
+				io.WriteString(w, "a line\n")
+			}
+			time.Sleep(99 * time.Millisecond)
+			synctest.Wait()
+			if _, writes := out.got(); writes != round-1 {
+				t.Errorf("%d writes before the time", writes)
+			}
+			time.Sleep(time.Millisecond)
+			synctest.Wait()
+			if text, writes := out.got(); text != strings.Repeat("a line\n", 100*round) || writes != round {
+				t.Errorf("%d bytes in %d writes", len(text), writes)
+			}
+		}
+	})
+}
+
+func TestAWarningDoesNotWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(true)
+		w := batch.NewWriter(out)
+		defer w.Close()
+		log := slog.New(batch.Urgent(slog.NewTextHandler(w, nil), w, slog.LevelWarn)).With("a", 1).WithGroup("g")
+		log.Info("first")
+		synctest.Wait()
+		if text, _ := out.got(); text != "" {
+			t.Errorf("an ordinary record did not wait: %q", text)
+		}
+		log.Warn("second")
+		synctest.Wait()
+		if text, writes := out.got(); !strings.Contains(text, "first") || !strings.Contains(text, "second") || writes != 1 {
+			t.Errorf("%d writes: %q", writes, text)
+		}
+	})
+}
+
+func TestCloseWritesWhatIsLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(true)
+		w := batch.NewWriter(out)
+		io.WriteString(w, "before\n")
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		io.WriteString(w, "after\n")
+		w.Close()
+		if text, _ := out.got(); text != "before\nafter\n" {
+			t.Errorf("got %q", text)
+		}
+	})
+}
+
+// Whoever writes while the output takes nothing waits, and nothing is lost.
+func TestASlowOutputBoundsWhatIsKept(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(false)
+		w := batch.NewWriter(out)
+		var want strings.Builder
+		done := make(chan struct{})
+		kept := 0
+		go func() {
+			defer close(done)
+			for i := range 1000 {
+				line := fmt.Sprintf("%d %0999d\n", i, 0)
+				want.WriteString(line)
+				io.WriteString(w, line)
+				kept += len(line)
+			}
+		}()
+		time.Sleep(time.Hour)
+		synctest.Wait()
+		if kept > 2*(64<<10) {
+			t.Errorf("%d bytes are kept", kept)
+		}
+		close(out.gate)
+		<-done
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if text, _ := out.got(); text != want.String() {
+			t.Errorf("got %d of %d bytes, or others", len(text), want.Len())
+		}
+	})
+}
+
+func TestAnErrorOfTheOutputIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, out := io.Pipe()
+		r.CloseWithError(io.ErrClosedPipe)
+		w := batch.NewWriter(out)
+		io.WriteString(w, "lost\n")
+		if err := w.Close(); err != io.ErrClosedPipe {
+			t.Errorf("got %v", err)
+		}
+	})
+}
