@@ -5,8 +5,10 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 )
 
@@ -76,11 +78,12 @@ func signals(rng *rand.Rand) map[string]func(i int) float64 {
 // TestLegitimateSamplesAreNotUniform measures the false refusals: none of
 // these signals at the two lengths that matter, as 16-bit, 8-bit or µ-law.
 func TestLegitimateSamplesAreNotUniform(t *testing.T) {
-	for name, signal := range signals(rand.New(rand.NewPCG(5, 6))) {
-		for count, trials := range map[int]int{minSamples: 40, headBytes / 2: 2} {
+	all := signals(rand.New(rand.NewPCG(5, 6)))
+	for _, name := range slices.Sorted(maps.Keys(all)) { // they share the random numbers
+		for _, c := range []struct{ count, trials int }{{minSamples, 40}, {headBytes / 2, 2}} {
 			wrong := map[string]int{}
-			for range trials {
-				b := linear16(count, signal)
+			for range c.trials {
+				b := linear16(c.count, all[name])
 				for coding, s := range map[string]samples{
 					"16-bit": {b, 2, 1, 1, minSamples},
 					"8-bit":  {narrow(b, unsigned8), 1, 0, 1, minSamples},
@@ -92,7 +95,7 @@ func TestLegitimateSamplesAreNotUniform(t *testing.T) {
 				}
 			}
 			if len(wrong) > 0 {
-				t.Errorf("%d samples of %s refused in %d trials: %v", count, name, trials, wrong)
+				t.Errorf("%d samples of %s refused in %d trials: %v", c.count, name, c.trials, wrong)
 			}
 		}
 	}
@@ -104,12 +107,12 @@ func TestCiphertextIsUniform(t *testing.T) {
 	source := randomBytes(4 << 20)
 	rng := rand.New(rand.NewPCG(7, 8))
 	for width := 1; width <= 4; width++ {
-		for n, trials := range map[int]int{minSamples * width: 1000, headBytes: 50} {
-			for range trials {
-				off := rng.IntN(len(source) - n - 48)
-				s := samples{source[off : off+n+48], width, width - 1, 1, minSamples}
+		for _, c := range []struct{ n, trials int }{{minSamples * width, 1000}, {headBytes, 50}} {
+			for range c.trials {
+				off := rng.IntN(len(source) - c.n - 48)
+				s := samples{source[off : off+c.n+48], width, width - 1, 1, minSamples}
 				if !s.uniform() {
-					t.Fatalf("%d bytes of ciphertext as samples of %d bytes pass", n, width)
+					t.Fatalf("%d bytes of ciphertext as samples of %d bytes pass", c.n, width)
 				}
 			}
 		}
