@@ -30,9 +30,11 @@ func (f *File) Check() error {
 // remembers: a read by FUSE that came short leaves a shorter file there, with
 // zeros in the page cache behind its end, which would come to light.
 func (f *File) look(o *opened) (fs.FileInfo, error) {
-	now, err := o.file.Stat()
-	if err != nil || o.on.local.Load() || !f.goesOn(now) {
-		return now, err
+	if o.on.local.Load() {
+		return o.file.Stat()
+	}
+	if size, known := remembered(o.file); known && size < f.info.Size() {
+		return nil, fmt.Errorf("%w: %d bytes became %d, or were not all read", storage.ErrChanged, f.info.Size(), size)
 	}
 	return o.ask()
 }

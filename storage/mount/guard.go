@@ -38,8 +38,9 @@ func newGuard(timeout time.Duration, most int, all *slots) *guard {
 // guarded waits for a call of f, which is about path, until ctx ends or the
 // timeout is over, and for its turn before, for as long as none of those who
 // have it takes longer. It fails at once when as many calls as may are stuck, or
-// the one on the same path is, and also if it waits when they come to be. The goroutine that it starts ends with the system
-// calls of f; what they return when nobody waits any more is given to drop.
+// the one on the same path is, and when they come to be while it waits. The
+// goroutine that it starts ends with the system calls of f; what they return when
+// nobody waits any more is given to drop.
 func guarded[T any](ctx context.Context, g *guard, path string, f func() (T, error), drop func(T)) (T, error) {
 	var none T
 	t, err := g.takeTurn(ctx, path)

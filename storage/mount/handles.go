@@ -28,9 +28,9 @@ type opened struct {
 // close closes the file soon.
 func (o *opened) close() { o.on.closer.close(o.file) }
 
-// same reports whether info is that of the very file o is, unchanged.
-func (o *opened) same(info fs.FileInfo) bool {
-	return os.SameFile(o.info, info) && o.info.Size() == info.Size() && o.info.ModTime().Equal(info.ModTime())
+// isSame reports whether both are of the very same file, unchanged.
+func isSame(a, b fs.FileInfo) bool {
+	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
 // idleFiles keeps files open that were just used, each for one user at a time:

@@ -205,29 +205,3 @@ func (s *Store) lookAround(name string) {
 		dir.Close()
 	}
 }
-
-// classify turns an error of the kernel into one of the contract's.
-func (s *Store) classify(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrInvalid), errors.Is(err, fs.ErrPermission):
-		return err
-	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
-		// It may have gone since it was confirmed.
-		if err := s.presence.check(); err != nil {
-			return err
-		}
-		return fmt.Errorf("%w: %w", fs.ErrNotExist, err)
-	case errors.Is(err, syscall.ELOOP), errors.Is(err, syscall.ENAMETOOLONG),
-		errors.Is(err, syscall.EINVAL): // readlink of what is a link no more
-		return fmt.Errorf("%w: %w", fs.ErrInvalid, err)
-	}
-	return unavailable(err)
-}
-
-func unavailable(err error) error {
-	return fmt.Errorf("%w: %w", storage.ErrUnavailable, hideNotExist{err})
-}
-
-// hideNotExist keeps the text of an error about the root, but not its meaning:
-// a root that does not exist must never read as a recording that does not.
-type hideNotExist struct{ error }

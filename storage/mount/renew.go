@@ -1,7 +1,6 @@
 package mount
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,20 +8,6 @@ import (
 
 	"storagesrv/storage"
 )
-
-// isLost reports whether err, of reading up to offset, may be the mount's: that
-// it has lost the file that we hold. An end before the size is such a loss, too:
-// sshfs answers that for files of a connection that has gone.
-func (f *File) isLost(err error, offset int64) bool {
-	switch {
-	case err == nil, errors.Is(err, fs.ErrClosed), errors.Is(err, storage.ErrUnavailable),
-		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return false
-	case err == io.EOF:
-		return offset < f.info.Size()
-	}
-	return true
-}
 
 // Prepare makes the kernel fetch n bytes from offset on, and waits for the last
 // of them: what is sent after that does not wait for a mount that has died
@@ -69,7 +54,7 @@ func (f *File) renew(lost *opened, cause error) (*opened, error) {
 			err = fmt.Errorf("%w: %w", storage.ErrChanged, err)
 		}
 		return nil, fmt.Errorf("%w, after: %w", err, hideNotExist{cause})
-	case !(&opened{info: f.info}).same(o.info):
+	case !isSame(f.info, o.info):
 		o.close()
 		f.spoil()
 		err := f.changed(o.info)

@@ -32,7 +32,7 @@ func (s *Store) stands(name string, o *opened) bool {
 		return time.Since(o.checked) < s.config.Revalidate
 	}
 	now, err := os.Lstat(filepath.Join(s.config.Root, filepath.FromSlash(name)))
-	return err == nil && o.same(now)
+	return err == nil && isSame(o.info, now)
 }
 
 // settled reports whether a change of the file would show in its time, of which

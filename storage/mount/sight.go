@@ -13,8 +13,8 @@ type sight struct {
 	target  string // where the root is, links resolved
 	device  device // which directory that is
 	mounted bool   // it is on another file system than its parent
-	kind    kind
-	parent  kind
+	local   bool   // it is on a disk of this machine, and all below it
+	parent  bool   // its parent is on such a disk
 }
 
 // see looks at root, where marker has to be if it is not "".
@@ -33,10 +33,7 @@ func see(root, marker string) (seen sight) {
 		return seen
 	}
 	seen.target, seen.device = target, deviceOf(info)
-	seen.kind, seen.parent = kindOf(target), kindOf(filepath.Dir(target))
-	if seen.kind == local && hasMountsBelow(target) {
-		seen.kind = remote
-	}
+	seen.local, seen.parent = isLocal(target) && !hasMountsBelow(target), isLocal(filepath.Dir(target))
 	if above, err := os.Stat(filepath.Dir(target)); err == nil {
 		seen.mounted = seen.device.fs != deviceOf(above).fs
 	}

@@ -11,21 +11,21 @@ import (
 func TestAMountThatIsAwayIsNotLocal(t *testing.T) {
 	p := blindPresence()
 	for i, seen := range []sight{
-		{err: storage.ErrUnavailable, kind: local},
-		{kind: remote, mounted: true},
-		{kind: local}, // it is not mounted any more
-		{kind: remote, mounted: true},
-		{err: storage.ErrUnavailable, kind: local},
+		{err: storage.ErrUnavailable, local: true},
+		{mounted: true},
+		{local: true}, // it is not mounted any more
+		{mounted: true},
+		{err: storage.ErrUnavailable, local: true},
 	} {
 		if p.note(i+1, seen); p.generation().local.Load() {
 			t.Errorf("local after %+v", seen)
 		}
 	}
 	p = blindPresence()
-	if p.note(1, sight{kind: local}); !p.generation().local.Load() {
+	if p.note(1, sight{local: true}); !p.generation().local.Load() {
 		t.Error("a local root is not local")
 	}
-	if p.note(2, sight{kind: remote}); p.generation().local.Load() {
+	if p.note(2, sight{}); p.generation().local.Load() {
 		t.Error("local when something is mounted below")
 	}
 }

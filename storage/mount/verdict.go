@@ -50,7 +50,7 @@ func (p *presence) enter(seen sight) {
 	default:
 		p.now = p.next(fs)
 	}
-	p.now.local.Store(seen.kind == local)
+	p.now.local.Store(seen.local)
 }
 
 // conclude keeps how the mount is, and returns what is to be called without

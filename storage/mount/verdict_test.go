@@ -18,7 +18,7 @@ func blindPresence() *presence {
 }
 
 var (
-	up   = sight{kind: remote, mounted: true, device: device{fs: 1, inode: 1}}
+	up   = sight{mounted: true, device: device{fs: 1, inode: 1}}
 	down = sight{err: storage.ErrUnavailable}
 )
 
@@ -26,7 +26,7 @@ func TestWhatAnOldLookHasSeenIsNotBelieved(t *testing.T) {
 	for name, c := range map[string]struct{ older, newer sight }{
 		"up, then down": {up, down},
 		"down, then up": {down, up},
-		"another mount": {sight{kind: remote, mounted: true, device: device{fs: 2}}, up},
+		"another mount": {sight{mounted: true, device: device{fs: 2}}, up},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := blindPresence()
@@ -52,11 +52,11 @@ func TestAMountThatIsSeenToBeAnotherIsTheNextGeneration(t *testing.T) {
 	p.note(1, up)
 	was := p.generation()
 	p.note(2, down) // which says nothing about what comes back
-	p.note(3, sight{kind: remote, mounted: true, device: device{fs: 1, inode: 2}})
+	p.note(3, sight{mounted: true, device: device{fs: 1, inode: 2}})
 	if p.generation() != was {
 		t.Error("the same file system is another generation")
 	}
-	p.note(4, sight{kind: remote, mounted: true, device: device{fs: 2, inode: 1}})
+	p.note(4, sight{mounted: true, device: device{fs: 2, inode: 1}})
 	if p.generation() == was {
 		t.Error("another file system is the same generation")
 	}

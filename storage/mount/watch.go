@@ -105,10 +105,10 @@ func (e *events) follow(seen sight) {
 	if e.watcher == nil || seen.err != nil {
 		return
 	}
-	if seen.parent == local {
+	if seen.parent {
 		e.watcher.Add(filepath.Dir(e.root)) // an error is that of a directory that has gone
 	}
-	if seen.kind == local {
+	if seen.local {
 		e.watcher.Add(e.root)
 	}
 }

@@ -2,12 +2,14 @@ package mount
 
 import "golang.org/x/sys/unix"
 
-// kindOf tells by the file system's type whether dir is on a disk of this
-// machine. What is not known to be is remote, which is always safe.
-func kindOf(dir string) kind {
+// isLocal tells by the file system's type whether dir is on a disk of this
+// machine: there system calls return, and tell what is so now. On NFS, FUSE, SMB
+// and the like they may hang, and tell what was. What is not known to be local is
+// not, which is always safe.
+func isLocal(dir string) bool {
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
-		return unknown
+		return false
 	}
 	switch uint32(fs.Type) { // it is signed on some architectures
 	case unix.EXT4_SUPER_MAGIC, // ext2 and ext3 too
@@ -16,7 +18,7 @@ func kindOf(dir string) kind {
 		unix.ISOFS_SUPER_MAGIC, unix.SQUASHFS_MAGIC, unix.UDF_SUPER_MAGIC,
 		0x2fc12fc1, // ZFS (include/sys/fs/zfs.h)
 		0x3153464a: // JFS (fs/jfs/jfs_superblock.h)
-		return local
+		return true
 	}
-	return remote
+	return false
 }
