@@ -8,6 +8,8 @@ package config
 import (
 	"net/netip"
 	"time"
+
+	"storagesrv/cmd/storagesrv/internal/access"
 )
 
 // Config is the whole configuration, with defaults filled in.
@@ -28,12 +30,17 @@ type HTTP struct {
 	Listen         string   `yaml:"listen"`          // host:port of the public listener
 	Admin          string   `yaml:"admin"`           // host:port of health and metrics; "" = off
 	TLS            TLS      `yaml:"tls"`             // empty: plain HTTP
+	PublicURL      string   `yaml:"public_url"`      // what signed links begin with; "" = where the request for one came to
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses or CIDR ranges whose forwarding headers are believed
 	CacheControl   string   `yaml:"cache_control"`   // of settled recordings
 	StallTimeout   Duration `yaml:"stall_timeout"`   // a client that takes nothing for this long is cut
 	DrainTimeout   Duration `yaml:"drain_timeout"`   // how long running streams may finish at the end
 
+	MaxStreams          int `yaml:"max_streams"`            // recordings that are sent at a time
+	MaxStreamsPerClient int `yaml:"max_streams_per_client"` // to one address, but for callers with a token; 0 = no limit
+
 	Proxies []netip.Prefix `yaml:"-"` // TrustedProxies, parsed
+	Public  *access.Origin `yaml:"-"` // PublicURL, parsed; nil if there is none
 }
 
 // TLS names the certificate chain and its key, PEM files both.
@@ -117,12 +124,6 @@ type Playback struct {
 	Headerless []string `yaml:"headerless"`
 }
 
-// Access says who may play.
-type Access struct {
-	// Anonymous lets everyone play who can reach a listener beyond loopback.
-	Anonymous bool `yaml:"anonymous"`
-}
-
 // Log is what is logged to standard error, and how.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -139,6 +140,9 @@ func Default() Config {
 			CacheControl: "private, max-age=60",
 			StallTimeout: Duration(time.Minute),
 			DrainTimeout: Duration(time.Minute),
+
+			MaxStreams:          4096,
+			MaxStreamsPerClient: 64,
 		},
 		Metadata: Metadata{
 			Timeout:        Duration(5 * time.Second),
@@ -148,7 +152,8 @@ func Default() Config {
 			StaleIfError:   Duration(24 * time.Hour),
 			EncryptedField: "encrypted",
 		},
-		Cache: Cache{Memory: 256 << 20, Revalidate: Duration(5 * time.Second)},
-		Log:   Log{Level: "info", Format: "json"},
+		Cache:  Cache{Memory: 256 << 20, Revalidate: Duration(5 * time.Second)},
+		Access: Access{MaxExpires: Duration(24 * time.Hour)},
+		Log:    Log{Level: "info", Format: "json"},
 	}
 }

@@ -83,7 +83,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		HTTP: HTTP{
 			Listen: "0.0.0.0:8080", Admin: "", TLS: TLS{"/etc/tls.crt", "/etc/tls.key"}, CacheControl: "no-store",
 			TrustedProxies: []string{"10.1.2.3/32", "10.1.2.4", "fd00::/8"}, Proxies: []netip.Prefix{range4, netip.MustParsePrefix("10.1.2.4/32"), range6},
-			StallTimeout: Duration(30 * time.Second), DrainTimeout: Duration(10 * time.Second),
+			StallTimeout: Duration(30 * time.Second), DrainTimeout: Duration(10 * time.Second), MaxStreams: 4096, MaxStreamsPerClient: 64,
 		},
 		Metadata: Metadata{
 			URL: "https://miarec.example.lan/base", Username: "playback", PasswordFile: "/run/secrets/miarec", CAFile: "/etc/ssl/miarec.pem",
@@ -102,7 +102,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		Cache:    Cache{Memory: 64 << 20, Revalidate: Duration(time.Second)},
 		Playback: Playback{Headerless: []string{".ulaw", ".alaw"}},
-		Access:   Access{Anonymous: true},
+		Access:   Access{Anonymous: true, MaxExpires: Duration(24 * time.Hour)},
 		Log:      Log{"debug", "text"},
 		File:     "x.yaml",
 	}

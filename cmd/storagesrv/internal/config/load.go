@@ -66,6 +66,9 @@ func (c *Config) resolve(dir string) {
 			files = append(files, &s.KeyFile, &s.PassphraseFile, &s.PasswordFile, &s.KnownHosts)
 		}
 	}
+	for i := range c.Access.SigningKeys {
+		files = append(files, &c.Access.SigningKeys[i].SecretFile)
+	}
 	for _, file := range files {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(dir, *file)

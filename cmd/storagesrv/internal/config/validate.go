@@ -11,12 +11,13 @@ import (
 	"time"
 	"unicode"
 
+	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/storage"
 )
 
 // validate checks what the types alone do not, and fills in what is derived.
 func (c *Config) validate(in source) error {
-	for _, check := range []func(source) error{c.validateHTTP, c.validateMetadata, c.validateStorage, c.validateCache, c.validatePlayback, c.validateLog} {
+	for _, check := range []func(source) error{c.validateHTTP, c.validateMetadata, c.validateStorage, c.validateCache, c.validatePlayback, c.validateAccess, c.validateLog} {
 		if err := check(in); err != nil {
 			return err
 		}
@@ -32,10 +33,6 @@ func (c *Config) validateHTTP(in source) error {
 	if _, _, err := net.SplitHostPort(h.Admin); err != nil && h.Admin != "" {
 		return in.fault("http.admin", `must be host:port, such as 127.0.0.1:8081, or "" for none`)
 	}
-	if !loopback(h.Listen) && !c.Access.Anonymous {
-		return in.fault("http.listen", "listens beyond this machine, where anyone could play any recording; "+
-			"if something in front decides who may, write access: {anonymous: true}")
-	}
 	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
 		return in.fault("http.tls", "needs both cert_file and key_file")
 	}
@@ -44,6 +41,19 @@ func (c *Config) validateHTTP(in source) error {
 	}
 	if strings.ContainsFunc(h.CacheControl, unicode.IsControl) {
 		return in.fault("http.cache_control", "must be one line")
+	}
+	if h.PublicURL != "" {
+		origin, err := access.ParseOrigin(h.PublicURL)
+		if err != nil {
+			return in.fault("http.public_url", "must be an address such as https://play.example.lan, or https://crm.example.lan/play if a proxy takes off /play")
+		}
+		h.Public = &origin
+	}
+	if h.MaxStreams < 1 {
+		return in.fault("http.max_streams", "must be at least 1")
+	}
+	if h.MaxStreamsPerClient < 0 {
+		return in.fault("http.max_streams_per_client", "must be a number, or 0 for no limit")
 	}
 	for i, text := range h.TrustedProxies {
 		prefix, err := parseRange(text)
