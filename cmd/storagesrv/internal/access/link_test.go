@@ -194,6 +194,19 @@ func TestKeysAreRotatedWithoutAnInterruption(t *testing.T) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
+	twins := keysAt(now, november, access.Key{ID: october.ID, Secret: november.Secret})
+	sign, err := base64.RawURLEncoding.DecodeString(signOf(late))
+	if err != nil {
+		t.Fatal(err)
+	}
+	renamed := base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(string(sign), november.ID, october.ID, 1)))
+	if _, err := twins.Verify(home, link.CallID, strings.Replace(late, signOf(late), renamed, 1)); !errors.Is(err, access.ErrLinkInvalid) {
+		t.Errorf("under the id of another key with the same secret: %v", err)
+	}
+	nobody := queryOf(t, keysAt(now, access.Key{}).Sign(link))
+	if _, err := during.Verify(home, link.CallID, nobody); !errors.Is(err, access.ErrLinkInvalid) {
+		t.Errorf("an unknown key, and no secret: %v", err)
+	}
 	impostor := keysAt(now, access.Key{ID: november.ID, Secret: october.Secret})
 	if _, err := impostor.Verify(home, link.CallID, late); !errors.Is(err, access.ErrLinkInvalid) {
 		t.Errorf("a key of the same id: %v", err)
