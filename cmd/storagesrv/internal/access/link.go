@@ -55,6 +55,9 @@ func NewKeys(config KeysConfig) *Keys {
 	return &Keys{config}
 }
 
+// MaxExpires is how long a link may be good.
+func (k *Keys) MaxExpires() time.Duration { return k.config.MaxExpires }
+
 // DefaultExpires is how long a link is good if nobody says.
 const DefaultExpires = time.Hour
 

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -56,42 +55,66 @@ const (
 	infoTimeout = 20 * time.Second // for all files of a call
 )
 
-// info answers with what is known about a call and its files.
-func (s *Server) info(w *response, r *http.Request) error {
-	id, err := callID(r, false)
-	if err != nil {
-		return err
-	}
-	call, err := s.lookUp(r.Context(), id)
-	if err != nil {
-		return err
-	}
-	files, err := s.infoFiles(r.Context(), call)
-	if isMissing(err, call) {
-		if call, err = s.refresh(r.Context(), call); err != nil {
+// info answers with what is known about a call and its files, or about the one
+// file that may be had.
+func (s *Server) info(admit admission) handler {
+	return func(w *response, r *http.Request) error {
+		asked, err := admit(r)
+		if err != nil {
 			return err
 		}
-		files, _ = s.infoFiles(r.Context(), call)
+		call, files, err := s.look(r.Context(), asked)
+		if err != nil {
+			return err
+		}
+		info := callInfo{
+			CallID: asked.callID, From: bounded(call.From), To: bounded(call.To), State: call.State, InProgress: call.InProgress(),
+			Start: optional(call.Start), Stop: optional(call.Stop), Files: files,
+		}
+		info.verdict = info.whole(call)
+		body, err := json.Marshal(info)
+		if err != nil {
+			return err
+		}
+		writeJSON(w, body)
+		return nil
 	}
-	if err := r.Context().Err(); err != nil {
-		return err
-	}
-	info := callInfo{
-		CallID: id, From: bounded(call.From), To: bounded(call.To), State: call.State, InProgress: call.InProgress(),
-		Start: optional(call.Start), Stop: optional(call.Stop), Files: files,
-	}
-	info.verdict = info.whole(call)
-	body, err := json.Marshal(info)
+}
+
+// look looks up a call, and at its files. Missing ones may have moved.
+func (s *Server) look(ctx context.Context, asked asked) (call *metadata.Call, files []fileInfo, err error) {
+	call, err = s.lookUp(ctx, asked.callID)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	h := w.Header()
-	h.Set("Content-Type", "application/json")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	w.Write(body) // an error here is the client's
-	return nil
+	if call, err = only(call, asked.fileID); err != nil {
+		return nil, nil, err
+	}
+	files, err = s.infoFiles(ctx, call)
+	if isMissing(err, call) {
+		if call, err = s.refresh(ctx, call); err != nil {
+			return nil, nil, err
+		}
+		if call, err = only(call, asked.fileID); err != nil {
+			return nil, nil, err
+		}
+		files, _ = s.infoFiles(ctx, call)
+	}
+	return call, files, ctx.Err()
+}
+
+// only returns a call as if it had no other files than one; "" stands for all.
+func only(call *metadata.Call, fileID string) (*metadata.Call, error) {
+	if fileID == "" {
+		return call, nil
+	}
+	file, err := pick(call, fileID)
+	if err != nil {
+		return nil, err
+	}
+	one := *call
+	one.Files = []metadata.File{*file}
+	return &one, nil
 }
 
 // infoFiles looks at the files of a call. The error is an fs.ErrNotExist if

@@ -9,27 +9,46 @@ import (
 	"strings"
 	"time"
 
+	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 )
 
-// play answers with a recording.
-func (s *Server) play(w *response, r *http.Request) error {
-	id, err := callID(r, true)
-	if err != nil {
-		return err
+// play answers with a recording, if it may be had.
+func (s *Server) play(admit admission) handler {
+	return func(w *response, r *http.Request) error {
+		asked, err := admit(r)
+		if err != nil {
+			return err
+		}
+		rec, err := s.open(storage.WithHint(r.Context(), firstRange(r)), asked.callID, asked.fileID)
+		if err != nil {
+			return err
+		}
+		defer rec.Close()
+		free, err := s.takeSlot(r)
+		if err != nil {
+			return err
+		}
+		defer free()
+		rec.describe(w.Header(), asked.options, s.config.CacheControl)
+		if asked.cookie != nil && r.Method == http.MethodGet {
+			http.SetCookie(w, asked.cookie)
+		}
+		return s.send(w, withPlainRange(r, rec.size), rec)
 	}
-	options, err := parseOptions(r)
-	if err != nil {
-		return err
+}
+
+// takeSlot takes a slot for the body of an answer.
+func (s *Server) takeSlot(r *http.Request) (free func(), err error) {
+	rec := recordOf(r.Context())
+	switch {
+	case r.Method == http.MethodHead:
+		return func() {}, nil
+	case rec.caller.Via == access.ByToken: // a server, which many may listen to
+		return s.slots.take("")
 	}
-	rec, err := s.open(storage.WithHint(r.Context(), firstRange(r)), id, options.fileID)
-	if err != nil {
-		return err
-	}
-	defer rec.Close()
-	rec.describe(w.Header(), options, s.config.CacheControl)
-	return s.send(w, withPlainRange(r, rec.size), rec)
+	return s.slots.take(rec.client)
 }
 
 // open resolves, opens and proves one file of a call. Recorders move files
@@ -63,7 +82,6 @@ const refreshAge = time.Second
 const newFor = time.Minute
 
 func (s *Server) lookUp(ctx context.Context, id string) (*metadata.Call, error) {
-	recordOf(ctx).callID = id
 	return s.timed(ctx, func() (*metadata.Call, error) { return s.config.Calls.Call(ctx, id) })
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 	"storagesrv/storage/media"
@@ -41,6 +42,10 @@ func (d *detailed) Unwrap() error { return d.problem }
 var (
 	badCallID           = &problem{"bad-call-id", 400, "A call id is 1 to 64 letters, digits and hyphens.", 0}
 	badRequest          = &problem{"bad-request", 400, "A parameter of the request is malformed.", 0}
+	unauthenticated     = &problem{"unauthenticated", 401, "It takes a valid credential to play recordings here.", 0}
+	forbidden           = &problem{"forbidden", 403, "The caller may not play this call.", 0}
+	linkExpired         = &problem{"link-expired", 403, "The link has expired.", 0}
+	linkInvalid         = &problem{"link-invalid", 403, "The link was not signed by this server as it is.", 0}
 	callNotFound        = &problem{"call-not-found", 404, "The recorder does not know this call.", 0}
 	noRecording         = &problem{"no-recording", 404, "Nothing was recorded of this call.", 0}
 	fileNotFound        = &problem{"file-not-found", 404, "The call has no such file.", 0}
@@ -50,12 +55,16 @@ var (
 	encrypted           = &problem{"encrypted", 422, "The recording is encrypted on the storage.", 0}
 	unrecognized        = &problem{"unrecognized", 422, "The recording cannot be proved to be audio or video, so it is not served.", 0}
 	notFound            = &problem{"not-found", 404, "There is nothing at this path.", 0}
-	methodNotAllowed    = &problem{"method-not-allowed", 405, "Only GET and HEAD work here.", 0}
+	methodNotAllowed    = &problem{"method-not-allowed", 405, "This method does not work here; Allow says which does.", 0}
+	tooManyFailures     = &problem{"too-many-failures", 429, "Too many invalid credentials came from this address.", 10}
+	tooManyStreamsOfOne = &problem{"too-many-streams", 429, "Too many recordings are being sent to this address.", 5}
 	internal            = &problem{"internal", 500, "Something went wrong in this server.", 0}
 	badMetadata         = &problem{"bad-metadata", 502, "The recorder's answer about this call makes no sense.", 0}
 	unmappedPath        = &problem{"unmapped-path", 502, "The recorder names a place for this recording that is not served.", 0}
 	metadataDenied      = &problem{"metadata-denied", 502, "The recorder does not let this server look up calls.", 0}
 	storageDenied       = &problem{"storage-denied", 502, "The storage does not let this server read the recording.", 0}
+	tooManyStreams      = &problem{"too-many-streams", 503, "Too many recordings are being sent.", 5}
+	accessUnavailable   = &problem{"access-unavailable", 503, "It cannot be decided now who may play this call.", 5}
 	metadataUnavailable = &problem{"metadata-unavailable", 503, "The recorder cannot be asked about calls now.", 5}
 	storageUnavailable  = &problem{"storage-unavailable", 503, "The storage of this recording cannot be reached now.", 5}
 	metadataTimeout     = &problem{"metadata-timeout", 504, "The recorder did not answer in time.", 0}
@@ -67,6 +76,11 @@ var problems = []struct {
 	err     error
 	problem *problem
 }{
+	{access.ErrForbidden, forbidden},
+	{access.ErrLinkExpired, linkExpired},
+	{access.ErrLinkInvalid, linkInvalid},
+	{access.ErrTooManyFailures, tooManyFailures},
+	{access.ErrUnavailable, accessUnavailable},
 	{metadata.ErrNotFound, callNotFound},
 	{metadata.ErrDenied, metadataDenied},
 	{metadata.ErrMalformed, badMetadata},
@@ -97,12 +111,22 @@ func problemOf(err error) (*problem, string) {
 	if p := (*problem)(nil); errors.As(err, &p) {
 		return p, details[p]
 	}
+	if errors.As(err, new(*access.Unauthenticated)) {
+		return unauthenticated, ""
+	}
 	for _, known := range problems {
 		if errors.Is(err, known.err) {
 			return known.problem, details[known.problem]
 		}
 	}
 	return internal, ""
+}
+
+// challenge says which credentials would do, if err is that there was none.
+func challenge(h http.Header, err error) {
+	if e, ok := errors.AsType[*access.Unauthenticated](err); ok {
+		h["Www-Authenticate"] = e.Challenges
+	}
 }
 
 // inProgress turns errors that are no wonder while a call goes on into the
@@ -138,9 +162,6 @@ func writeProblem(w http.ResponseWriter, requestID string, p *problem, detail st
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(p.retryAfter))
-	}
-	if p == methodNotAllowed {
-		h.Set("Allow", "GET, HEAD")
 	}
 	w.WriteHeader(p.status)
 	w.Write(body) // an error here is the client's

@@ -7,9 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"storagesrv/cmd/storagesrv/internal/access"
 )
 
 // A handler answers a request or returns why it did not. It has written
@@ -24,6 +27,8 @@ type record struct {
 	callID, fileID, store    string
 	filePath                 string
 	stale                    bool
+	proxied                  bool // by a proxy that is trusted
+	caller                   access.Caller
 }
 
 type recordKey struct{}
@@ -44,32 +49,37 @@ const statusClientGone = 499
 // nobody reads. net/http waits for it before it sends a header.
 const bodyTimeout = 5 * time.Second
 
-// handle is the one adapter between net/http and handlers.
-func (s *Server) handle(route string, h handler) http.Handler {
+// handle is the one adapter between net/http and handlers. Methods are those
+// that work; none stands for GET and HEAD.
+func (s *Server) handle(route string, h handler, methods ...string) http.Handler {
+	if methods == nil {
+		methods = []string{http.MethodGet, http.MethodHead}
+	}
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		s.watch.enter()
 		defer s.watch.leave()
 		start := time.Now()
 		client, trusted := s.client(r)
-		rec := &record{start: start, route: route, requestID: requestID(r, trusted), client: client}
+		rec := &record{start: start, route: route, requestID: requestID(r, trusted), client: client, proxied: trusted}
 		rw.Header().Set("X-Request-Id", rec.requestID)
 		if r.ContentLength != 0 {
 			http.NewResponseController(rw).SetReadDeadline(start.Add(min(bodyTimeout, s.config.StallTimeout/2)))
 		}
 		w := &response{ResponseWriter: rw, stall: s.config.StallTimeout}
-		err := run(h, w, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
+		err := run(h, methods, w, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
 		s.finish(w, r, rec, err)
 	})
 }
 
 // run calls h and turns a panic into an error.
-func run(h handler, w *response, r *http.Request) (err error) {
+func run(h handler, methods []string, w *response, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
 		}
 	}()
-	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
 		return methodNotAllowed
 	}
 	return h(w, r)
@@ -90,6 +100,7 @@ func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
 	default:
 		p, detail := problemOf(err)
 		refused = p.name
+		challenge(w.Header(), err)
 		s.metrics.refusals.WithLabelValues(p.name).Inc()
 		writeProblem(w, rec.requestID, p, detail)
 	}
@@ -105,7 +116,7 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 		slog.String("request_id", rec.requestID),
 		slog.String("client", rec.client),
 		slog.String("method", bounded(r.Method)),
-		slog.String("path", bounded(r.URL.EscapedPath())),
+		slog.String("path", bounded(pathOf(r))),
 		slog.String("route", rec.route),
 		slog.Int("status", w.status),
 		slog.Int64("bytes", w.written),
@@ -114,6 +125,7 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 	for _, optional := range []struct{ key, value string }{
 		{"call_id", rec.callID}, {"file_id", rec.fileID}, {"store", rec.store}, {"file_path", bounded(rec.filePath)},
 		{"range", bounded(r.Header.Get("Range"))}, {"problem", refused},
+		{"who", rec.caller.Name}, {"via", string(rec.caller.Via)},
 	} {
 		if optional.value != "" {
 			attrs = append(attrs, slog.String(optional.key, optional.value))
@@ -130,6 +142,16 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 		level = slog.LevelWarn
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// pathOf is the path of a request for the log. What comes after an encoded
+// question mark was meant to be a query, where the signature of a link is.
+func pathOf(r *http.Request) string {
+	path := r.URL.EscapedPath()
+	if i := strings.Index(strings.ToLower(path), "%3f"); i >= 0 {
+		return path[:i]
+	}
+	return path
 }
 
 // bounded keeps what others sent from filling the log, or an answer.

@@ -61,6 +61,7 @@ type rigConfig struct {
 	ttl        time.Duration // of the metadata cache; 0: none, so that each request asks
 	headerless []string
 	proxies    []netip.Prefix
+	and        func(*server.Config) // what else is different; nil: nothing
 }
 
 func newRig(t testing.TB, config rigConfig) *rig {
@@ -101,6 +102,9 @@ func newRig(t testing.TB, config rigConfig) *rig {
 	r.config = server.Config{
 		Calls: cache, Recordings: router, Headerless: config.headerless, StallTimeout: config.stall,
 		Proxies: config.proxies, Log: log, Metrics: prometheus.NewRegistry(),
+	}
+	if config.and != nil {
+		config.and(&r.config)
 	}
 	r.server = server.New(r.config)
 	admin := httptest.NewServer(r.server.Admin())
@@ -228,11 +232,21 @@ func (r *rig) do(method, path string, header http.Header) answer {
 
 func (r *rig) get(path string) answer { return r.do("GET", path, nil) }
 
+func (r *rig) post(path, body string, header http.Header) answer {
+	r.t.Helper()
+	return r.send("POST", r.url+path, body, header)
+}
+
 func (r *rig) doURL(method, url string, header http.Header) answer {
+	r.t.Helper()
+	return r.send(method, url, "", header)
+}
+
+func (r *rig) send(method, url, content string, header http.Header) answer {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(r.t.Context(), hung)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, url, nil)
+	request, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(content))
 	if err != nil {
 		r.t.Fatal(err)
 	}

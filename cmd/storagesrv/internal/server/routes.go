@@ -14,8 +14,14 @@ import (
 // redirect, and loosely: the handlers say what is wrong with an id.
 func (s *Server) newRoutes() http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
-	router.Handle("/recordings/{id}", s.handle("recording", s.play))
-	router.Handle("/recordings/{id}/info", s.handle("info", s.info))
+	router.Handle("/recordings/{id}", s.handle("recording", s.play(s.byPolicy(s.config.Access, askedRecording))))
+	router.Handle("/recordings/{id}/info", s.handle("info", s.info(s.byPolicy(s.config.Access, askedCall))))
+	router.Handle("/calls/file/{id}/signed", s.handle("signed", s.play(s.byLink)))
+	router.Handle("/calls/file/{id}/signed/info", s.handle("signed_info", s.info(s.byLink)))
+	router.Handle("/api/v2/calls/{id}.json", s.handle("call", s.call))
+	router.Handle("/api/v2/calls/{id}.json/file", s.handle("file", s.play(s.byPolicy(s.config.API, askedFile))))
+	router.Handle("/api/v2/calls/{id}.json/file_url.json", s.handle("file_url", s.fileURL))
+	router.Handle("/api/v2/file_urls.json", s.handle("file_urls", s.fileURLs, http.MethodPost))
 	router.NotFoundHandler = s.handle("other", func(*response, *http.Request) error { return notFound })
 	return router
 }

@@ -1,7 +1,8 @@
 // Package server answers HTTP requests for call recordings.
 //
-// One request, top to bottom: its id is looked up, a file of the call picked,
-// opened and proved to be media, and then handed to http.ServeContent:
+// One request, top to bottom: it is let in or not, its id is looked up, a file
+// of the call picked, opened and proved to be media, and then handed to
+// http.ServeContent:
 //
 //	s := server.New(server.Config{Calls: calls, Recordings: router})
 //	l, err := server.Listen(ctx, ":8080")
@@ -23,6 +24,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 	"storagesrv/storage/media"
@@ -39,6 +41,14 @@ type Calls interface {
 type Config struct {
 	Calls      Calls
 	Recordings *storage.Router
+
+	Access *access.Policy // who may play what; nil: everyone all
+	API    *access.Policy // who may use the paths of the recorder's API; nil: nobody
+	Links  *access.Keys   // of signed links; nil: there are none
+	Public *access.Origin // where links lead; nil: to where the request for one came
+
+	MaxStreams          int // recordings that are sent at a time; 0 = any number
+	MaxStreamsPerClient int // to one address, but for callers with a token; 0 = any number
 
 	CacheControl string               // of settled recordings; "" means "private, max-age=60"
 	Headerless   []string             // extensions, with dots, that are served without proof
@@ -57,6 +67,7 @@ type Server struct {
 	verdicts *media.Verdicts
 	routes   http.Handler
 	streams  atomic.Int64  // recordings being sent
+	slots    slots         // for those
 	infos    chan struct{} // holds a token for each file that /info looks at
 	watch    hangWatch
 	draining atomic.Bool
@@ -76,6 +87,12 @@ func New(config Config) *Server {
 	if config.Metrics == nil {
 		config.Metrics = prometheus.NewRegistry()
 	}
+	if config.Access == nil {
+		config.Access = access.NewPolicy(access.NewFailures(), true)
+	}
+	if config.API == nil {
+		config.API = access.NewPolicy(access.NewFailures(), false, access.Tokens{OfferBasic: true})
+	}
 	if config.OnResume == nil {
 		config.OnResume = func(string) {}
 	}
@@ -85,6 +102,7 @@ func New(config Config) *Server {
 		metrics:  newMetrics(config.Metrics),
 		verdicts: media.NewVerdicts(rememberedVerdicts),
 		infos:    make(chan struct{}, infosAtOnce),
+		slots:    slots{most: config.MaxStreams, mostEach: config.MaxStreamsPerClient, each: make(map[string]int)},
 	}
 	s.metrics.watchStores(config.Metrics, config.Recordings)
 	s.metrics.watchStreams(config.Metrics, s.Streams)
