@@ -69,9 +69,17 @@ func assemble(c *config.Config, log *slog.Logger) (_ *service, err error) {
 	if err != nil {
 		return nil, err
 	}
+	admittance, err := newAdmittance(c.Access)
+	if err != nil {
+		return nil, err
+	}
 	s.server = server.New(server.Config{
 		Calls:        calls,
 		Recordings:   router,
+		Access:       admittance.recordings,
+		API:          admittance.api,
+		Links:        admittance.links,
+		Public:       c.HTTP.Public,
 		CacheControl: c.HTTP.CacheControl,
 		Headerless:   c.Playback.Headerless,
 		StallTimeout: time.Duration(c.HTTP.StallTimeout),
@@ -79,6 +87,9 @@ func assemble(c *config.Config, log *slog.Logger) (_ *service, err error) {
 		Log:          log,
 		Metrics:      registry,
 		OnResume:     s.metrics.resumed,
+
+		MaxStreams:          c.HTTP.MaxStreams,
+		MaxStreamsPerClient: c.HTTP.MaxStreamsPerClient,
 	})
 	return s, nil
 }

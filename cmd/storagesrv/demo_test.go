@@ -117,6 +117,7 @@ func TestDemo(t *testing.T) {
 	t.Run("validators", d.checkValidators)
 	t.Run("page", d.checkPage)
 	t.Run("config", d.checkConfig)
+	t.Run("ways", d.checkWays)
 	t.Run("admin", func(t *testing.T) {
 		for _, pattern := range []string{`Health +(\S+)`, `Metrics +(\S+)`} {
 			if response, body := d.get(t, d.find(t, pattern)); response.StatusCode != http.StatusOK {
@@ -228,7 +229,7 @@ func (d *runningDemo) checkConfig(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, secret := range []string{c.Metadata.PasswordFile, c.Storage[1].SFTP.KeyFile} {
+	for _, secret := range []string{c.Metadata.PasswordFile, c.Storage[1].SFTP.KeyFile, c.Access.SigningKeys[0].SecretFile} {
 		text, err := os.ReadFile(secret)
 		if err != nil {
 			t.Fatal(err)
@@ -239,6 +240,31 @@ func (d *runningDemo) checkConfig(t *testing.T) {
 		if strings.Contains(d.text, strings.TrimSpace(string(text))) {
 			t.Errorf("%s is printed", filepath.Base(secret))
 		}
+	}
+}
+
+// checkWays tries what is printed for web apps.
+func (d *runningDemo) checkWays(t *testing.T) {
+	token := d.find(t, `-u demo:(\S+)`)
+	var link struct {
+		SignedURL string `json:"signed_url"`
+	}
+	_, answer := d.get(t, d.find(t, `(http://\S+/file_url\.json\?expires=600)`), "Authorization", "Bearer "+token)
+	if err := json.Unmarshal(answer, &link); err != nil {
+		t.Fatalf("%s: %v", answer, err)
+	}
+	var signed bytes.Buffer
+	if err := run(t.Context(), []string{"sign", "--config", d.find(t, `Config +(\S+)`), "mp3-on-mount"}, &signed, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	speech := demo.Calls[0].Files[0].Content()
+	for _, path := range []string{link.SignedURL, strings.TrimSpace(signed.String()), d.find(t, `(http://\S+\.json/file)\n`)} {
+		if response, body := d.get(t, path, "Authorization", "Bearer "+token); response.StatusCode != http.StatusOK || !bytes.Equal(body, speech) {
+			t.Errorf("%s: %s, %d bytes", path, response.Status, len(body))
+		}
+	}
+	if response, _ := d.get(t, d.find(t, `(http://\S+\.json/file)\n`)); response.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without a token: %s", response.Status)
 	}
 }
 

@@ -29,6 +29,7 @@ func main() {
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve recordings as a configuration file says."`
 	Demo    demoCommand    `cmd:"" help:"Show everything in one process, with recordings made up for it."`
+	Sign    signCommand    `cmd:"" help:"Print a link that plays a recording for a while, to whoever has it."`
 	Health  healthCommand  `cmd:"" help:"Ask a running server whether it lives: for container health checks."`
 	Version versionCommand `cmd:"" help:"Print version, commit and Go version."`
 }

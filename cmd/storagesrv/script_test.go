@@ -29,6 +29,8 @@ func TestMain(m *testing.M) {
 //
 //	serve CONFIG            starts a server; $URL and $ADMIN are its addresses
 //	get [METHOD] URL [H...] prints the answer to a request: status, fields, body
+//	post URL BODY [H...]    is get for a request with a body
+//	sign CALL [FLAG...]     signs a link; $LINK is it without its public_url
 //	raw TEXT                sends bytes to $URL and prints what comes back
 //	terminate               sends SIGTERM, and wants exit status 0
 //	wav FILE SECONDS        makes a recording
@@ -44,6 +46,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":     serveScript,
 			"get":       getScript,
+			"post":      postScript,
+			"sign":      signScript,
 			"raw":       rawScript,
 			"terminate": terminateScript,
 			"wav":       wavScript,
@@ -137,9 +141,31 @@ func getScript(ts *testscript.TestScript, neg bool, args []string) {
 	if !strings.Contains(args[0], ":") {
 		method, args = args[0], args[1:]
 	}
-	request, err := http.NewRequest(method, args[0], nil)
+	requestScript(ts, method, args[0], "", args[1:])
+}
+
+func postScript(ts *testscript.TestScript, neg bool, args []string) {
+	requestScript(ts, "POST", args[0], args[1], args[2:])
+}
+
+func signScript(ts *testscript.TestScript, neg bool, args []string) {
+	program, err := exec.LookPath("storagesrv")
 	ts.Check(err)
-	for _, field := range args[1:] {
+	command := exec.Command(program, append([]string{"sign"}, args...)...)
+	command.Dir = ts.Getenv("WORK")
+	link, err := command.CombinedOutput()
+	if err != nil {
+		ts.Fatalf("%v: %s", err, link)
+	}
+	_, path, _ := strings.Cut(strings.TrimSpace(string(link)), "/calls/")
+	ts.Setenv("LINK", "/calls/"+path)
+}
+
+// requestScript prints the answer to a request, with fields of its header.
+func requestScript(ts *testscript.TestScript, method, url, content string, fields []string) {
+	request, err := http.NewRequest(method, url, strings.NewReader(content))
+	ts.Check(err)
+	for _, field := range fields {
 		name, value, _ := strings.Cut(field, ": ")
 		request.Header.Set(name, value)
 	}

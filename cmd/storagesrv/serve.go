@@ -60,7 +60,9 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 		return &usageError{fmt.Errorf("%s: %w", settings.File, err)}
 	}
 	defer service.close()
-	log.Warn("there is no access control: whoever reaches this server plays any recording", "listen", settings.HTTP.Listen)
+	if openToAll(settings.Access) {
+		log.Warn("there is no access control: whoever reaches this server plays any recording", "listen", settings.HTTP.Listen)
+	}
 	return service.serve(ctx, settings.HTTP)
 }
 
