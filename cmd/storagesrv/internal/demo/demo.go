@@ -14,6 +14,7 @@ package demo
 
 import (
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"net"
@@ -36,6 +37,7 @@ type Demo struct {
 	Config string // the configuration file
 	URL    string // of the server to be, without a slash at its end
 	Admin  string // its private one
+	Token  string // of the web app called demo
 
 	calls   []knownCall
 	page    []byte
@@ -68,7 +70,9 @@ func Start(public, admin string) (_ *Demo, err error) {
 	if d.page, err = render(d.calls); err != nil {
 		return nil, err
 	}
-	settings := settings{Public: public, Admin: admin, Mount: d.mount(), User: user}
+	d.Token = rand.Text()
+	settings := settings{Public: public, Admin: admin, URL: d.URL, Mount: d.mount(), User: user,
+		TokenHash: fmt.Sprintf("%x", sha256.Sum256([]byte(d.Token))), SigningKey: rand.Text() + rand.Text()}
 	if err := d.startRecorder(&settings); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,9 @@ var configTemplate = template.Must(template.New("storagesrv.yaml").Parse(configT
 // settings are what the server needs to know of the demo.
 type settings struct {
 	Public, Admin    string // listeners of the server
+	URL              string // of the first
+	TokenHash        string // SHA-256 of what a web app has
+	SigningKey       string
 	User             string // at the recorder and on the SFTP server
 	RecorderURL      string
 	RecorderPassword string
@@ -34,6 +37,7 @@ func (s *settings) write(file string) error {
 	for name, content := range map[string]string{
 		filepath.Base(file): text.String(),
 		"recorder-password": s.RecorderPassword + "\n",
+		"signing-key":       s.SigningKey + "\n",
 		"sftp-key":          string(s.SFTPKey),
 	} {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(file), name), []byte(content), 0o600); err != nil {
