@@ -20,6 +20,7 @@ type Config struct {
 	Cache    Cache    `yaml:"cache"`
 	Playback Playback `yaml:"playback"`
 	Access   Access   `yaml:"access"`
+	Audit    *Audit   `yaml:"audit"` // nil: none
 	Log      Log      `yaml:"log"`
 
 	File string `yaml:"-"` // where it was read

@@ -69,6 +69,9 @@ func (c *Config) resolve(dir string) {
 	for i := range c.Access.SigningKeys {
 		files = append(files, &c.Access.SigningKeys[i].SecretFile)
 	}
+	if c.Audit != nil {
+		files = append(files, &c.Audit.File)
+	}
 	for _, file := range files {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(dir, *file)
@@ -270,6 +273,16 @@ func (s source) fault(key, format string, args ...any) error {
 		}
 	}
 	return e
+}
+
+// has reports whether a key is in the file, whatever its value.
+func (s source) has(key string) bool {
+	path, err := yaml.PathString("$." + key)
+	if err != nil {
+		return false
+	}
+	node, err := path.FilterFile(s.tree)
+	return err == nil && node != nil
 }
 
 func parent(key string) string {

@@ -17,7 +17,7 @@ import (
 
 // validate checks what the types alone do not, and fills in what is derived.
 func (c *Config) validate(in source) error {
-	for _, check := range []func(source) error{c.validateHTTP, c.validateMetadata, c.validateStorage, c.validateCache, c.validatePlayback, c.validateAccess, c.validateLog} {
+	for _, check := range []func(source) error{c.validateHTTP, c.validateMetadata, c.validateStorage, c.validateCache, c.validatePlayback, c.validateAccess, c.validateAudit, c.validateLog} {
 		if err := check(in); err != nil {
 			return err
 		}

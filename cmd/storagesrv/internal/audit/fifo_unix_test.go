@@ -1,0 +1,40 @@
+//go:build unix
+
+package audit_test
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"testing"
+
+	"storagesrv/cmd/storagesrv/internal/audit"
+)
+
+// Opening a FIFO hangs as opening a file in a dead mount does, until somebody
+// reads it.
+func TestAFileThatHangsDoesNotHangTheServer(t *testing.T) {
+	both(t, func(t *testing.T, required bool) {
+		file := inDir(t)
+		if err := syscall.Mkfifo(file, 0o640); err != nil {
+			t.Skip(err)
+		}
+		log, err := audit.Open(audit.Config{File: file, Quiet: quiet, Required: required})
+		if required != (err != nil) {
+			t.Errorf("%v", err)
+		}
+		if log != nil {
+			play(t, log, anna, "a", 0, 1000)
+			if err := log.Reopen(); err == nil {
+				t.Error("no error of opening it anew")
+			}
+			if err := log.Close(); err == nil {
+				t.Error("no error of closing it")
+			}
+		}
+		reader, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // ends what hangs
+		if err := errors.Join(err, reader.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+}
