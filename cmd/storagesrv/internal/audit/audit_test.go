@@ -211,15 +211,16 @@ func TestTenThousandListenersLeaveTenThousandLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		file := inDir(t)
 		log := open(t, audit.Config{File: file})
-		const listeners, ranges = 10_000, 5
+		const listeners, ranges, atOnce = 10_000, 4, 100
 		var all sync.WaitGroup
-		for i := range listeners {
+		for i := range atOnce {
 			all.Go(func() {
-				who := anna
-				who.Client, who.CallID = fmt.Sprintf("192.0.2.%d", i%250), fmt.Sprintf("call-%d", i/2)
-				who.FileID = fmt.Sprint(i % 2)
 				for n := range ranges {
-					play(t, log, who, fmt.Sprint(i, n), int64(n)*200, 200)
+					for j := i; j < listeners; j += atOnce {
+						who := anna
+						who.Client, who.CallID, who.FileID = fmt.Sprintf("192.0.2.%d", j%250), fmt.Sprintf("call-%d", j/2), fmt.Sprint(j%2)
+						play(t, log, who, fmt.Sprint(j, n), int64(n)*250, 250)
+					}
 					time.Sleep(time.Duration(i%20) * time.Second)
 				}
 			})

@@ -15,6 +15,7 @@ import (
 // reads it.
 func TestAFileThatHangsDoesNotHangTheServer(t *testing.T) {
 	both(t, func(t *testing.T, required bool) {
+		t.Parallel()
 		file := inDir(t)
 		if err := syscall.Mkfifo(file, 0o640); err != nil {
 			t.Skip(err)

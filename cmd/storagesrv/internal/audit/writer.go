@@ -121,7 +121,7 @@ func (w *writer) put(l *line) (mayWrite bool, err error) {
 }
 
 // hangs is called with w.mu held.
-func (w *writer) hangs() bool { return !w.since.IsZero() && time.Since(w.since) > w.patience }
+func (w *writer) hangs() bool { return !w.since.IsZero() && time.Since(w.since) >= w.patience }
 
 // await waits until a line was tried, and returns what came of it.
 func (w *writer) await(ctx context.Context, l *line) error {
