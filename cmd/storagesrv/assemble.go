@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"storagesrv/cmd/storagesrv/internal/audit"
 	"storagesrv/cmd/storagesrv/internal/config"
 	"storagesrv/cmd/storagesrv/internal/server"
 	"storagesrv/metadata"
@@ -24,6 +26,7 @@ type service struct {
 	server  *server.Server
 	log     *slog.Logger
 	metrics *metrics
+	audit   *audit.Log      // nil: none
 	cache   *storage.Cache  // of all recordings over SFTP
 	ahead   *storage.Budget // of all listeners over SFTP together
 	closers []func()        // in the order they were made
@@ -35,8 +38,8 @@ type service struct {
 const readAhead = 24 << 20
 
 // assemble builds the object graph. This is the only place that knows which
-// piece stands before which.
-func assemble(c *config.Config, log *slog.Logger) (_ *service, err error) {
+// piece stands before which. An audit without a file goes to stdout.
+func assemble(c *config.Config, log *slog.Logger, stdout io.Writer) (_ *service, err error) {
 	s := &service{log: log, ahead: storage.NewBudget(readAhead)}
 	defer func() {
 		if err != nil {
@@ -73,6 +76,9 @@ func assemble(c *config.Config, log *slog.Logger) (_ *service, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.audit, err = s.openAudit(c.Audit, stdout); err != nil {
+		return nil, err
+	}
 	s.server = server.New(server.Config{
 		Calls:        calls,
 		Recordings:   router,
@@ -84,6 +90,7 @@ func assemble(c *config.Config, log *slog.Logger) (_ *service, err error) {
 		Headerless:   c.Playback.Headerless,
 		StallTimeout: time.Duration(c.HTTP.StallTimeout),
 		Proxies:      c.HTTP.Proxies,
+		Audit:        s.audit,
 		Log:          log,
 		Metrics:      registry,
 		OnResume:     s.metrics.resumed,

@@ -44,7 +44,7 @@ func (c demoCommand) Run(ctx context.Context, out output) (err error) {
 	}
 	log, endLog := newLogger(settings.Log, out)
 	defer endLog()
-	service, err := assemble(settings, log)
+	service, err := assemble(settings, log, out.stdout)
 	if err != nil {
 		return err
 	}

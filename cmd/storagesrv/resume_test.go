@@ -90,7 +90,7 @@ func assembleBehindProxy(t *testing.T, content []byte, resume string) (*service,
 	if err != nil {
 		t.Fatal(err)
 	}
-	service, err := assemble(settings, slog.New(slog.DiscardHandler))
+	service, err := assemble(settings, slog.New(slog.DiscardHandler), io.Discard)
 	if err != nil {
 		t.Fatal(err)
 	}

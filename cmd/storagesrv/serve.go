@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
 	"os/signal"
 	"syscall"
 
@@ -47,7 +48,9 @@ type serveCommand struct {
 
 // Run serves until ctx ends, and then drains.
 func (c serveCommand) Run(ctx context.Context, out output) error {
-	signal.Ignore(syscall.SIGHUP) // what it asks for elsewhere, to read the configuration anew, takes a restart
+	moved := make(chan os.Signal, 1) // that files were, of the audit; to read the configuration anew takes a restart
+	signal.Notify(moved, syscall.SIGHUP)
+	defer signal.Stop(moved)
 	settings, err := c.load()
 	if err != nil {
 		return err
@@ -55,7 +58,7 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 	limitMemory(int64(settings.Cache.Memory))
 	log, endLog := newLogger(settings.Log, out)
 	defer endLog()
-	service, err := assemble(settings, log)
+	service, err := assemble(settings, log, out.stdout)
 	if err != nil {
 		return &usageError{fmt.Errorf("%s: %w", settings.File, err)}
 	}
@@ -63,6 +66,7 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 	if openToAll(settings.Access) {
 		log.Warn("there is no access control: whoever reaches this server plays any recording", "listen", settings.HTTP.Listen)
 	}
+	go service.reopenAudit(ctx, moved)
 	return service.serve(ctx, settings.HTTP)
 }
 

@@ -13,6 +13,9 @@ const (
 	refused = "refused"
 )
 
+// Events are all that a line may tell.
+var Events = []string{started, played, refused}
+
 // A record is what a line says.
 type record struct {
 	Time  string `json:"time"` // of the event: of what was played, when its last response ended

@@ -18,6 +18,7 @@ import (
 type content struct {
 	*recording
 	elsewhere func(tried []storage.Place) (*recording, error)
+	took      func(offset, n int64) // told of what the client took
 
 	mu     sync.Mutex
 	offset int64           // guarded by mu: of the next Read
@@ -27,13 +28,15 @@ type content struct {
 	moved  *recording      // guarded by mu: where it is read, if not in recording
 	closed bool            // guarded by mu
 
-	unchecked int // guarded by mu: how much was read since the file was seen to be what it was
+	untold    int64 // guarded by mu: bytes before offset that the client may have yet to take
+	unchecked int   // guarded by mu: how much was read since the file was seen to be what it was
 }
 
 func (c *content) Seek(offset int64, whence int) (int64, error) {
 	if whence == io.SeekEnd {
 		offset, whence = offset+c.size, io.SeekStart
 	}
+	c.tell()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	at, err := c.source().Seek(offset, whence)
@@ -44,6 +47,7 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 }
 
 func (c *content) Read(p []byte) (int, error) {
+	c.tell() // who reads on has written what was read before
 	c.mu.Lock()
 	source := c.source()
 	c.mu.Unlock()
@@ -51,7 +55,7 @@ func (c *content) Read(p []byte) (int, error) {
 	if lost := c.check(source, n); lost != nil {
 		n, err = 0, lost
 	}
-	c.skip(int64(n))
+	c.advance(int64(n))
 	if err == nil || err == io.EOF && c.ended() {
 		return n, err
 	}
@@ -134,13 +138,29 @@ func (c *content) position() int64 {
 	return c.offset
 }
 
-// skip notes that n bytes were read, by whomever.
+// skip notes that n bytes were read, by whomever, and that the client took them.
 func (c *content) skip(n int64) {
+	c.advance(n)
+	c.tell()
+}
+
+// advance notes that n bytes were read, which the client may have yet to take.
+func (c *content) advance(n int64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.untold += n
 	if c.offset += n; n > 0 {
 		c.tried = nil
 	}
+}
+
+// tell tells of all that was read that the client took it.
+func (c *content) tell() {
+	c.mu.Lock()
+	n, end := c.untold, c.offset
+	c.untold = 0
+	c.mu.Unlock()
+	c.took(end-n, n)
 }
 
 // ended reports whether there is nothing more to read.

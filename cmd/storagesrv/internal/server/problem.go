@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"storagesrv/cmd/storagesrv/internal/access"
+	"storagesrv/cmd/storagesrv/internal/audit"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 	"storagesrv/storage/media"
@@ -67,6 +68,7 @@ var (
 	accessUnavailable   = &problem{"access-unavailable", 503, "It cannot be decided now who may play this call.", 5}
 	metadataUnavailable = &problem{"metadata-unavailable", 503, "The recorder cannot be asked about calls now.", 5}
 	storageUnavailable  = &problem{"storage-unavailable", 503, "The storage of this recording cannot be reached now.", 5}
+	auditUnavailable    = &problem{"audit-unavailable", 503, "It cannot be written down now who plays this recording.", 5}
 	metadataTimeout     = &problem{"metadata-timeout", 504, "The recorder did not answer in time.", 0}
 	storageTimeout      = &problem{"storage-timeout", 504, "The storage of this recording did not answer in time.", 0}
 )
@@ -81,6 +83,7 @@ var problems = []struct {
 	{access.ErrLinkInvalid, linkInvalid},
 	{access.ErrTooManyFailures, tooManyFailures},
 	{access.ErrUnavailable, accessUnavailable},
+	{audit.ErrUnavailable, auditUnavailable},
 	{metadata.ErrNotFound, callNotFound},
 	{metadata.ErrDenied, metadataDenied},
 	{metadata.ErrMalformed, badMetadata},

@@ -102,6 +102,7 @@ func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
 		refused = p.name
 		challenge(w.Header(), err)
 		s.metrics.refusals.WithLabelValues(p.name).Inc()
+		s.auditRefusal(rec, p)
 		writeProblem(w, rec.requestID, p, detail)
 	}
 	s.metrics.requests.WithLabelValues(rec.route, strconv.Itoa(w.status)).Inc()

@@ -17,20 +17,23 @@ import (
 
 // send lets http.ServeContent answer with rec, and checks that the body it
 // promised is the body it wrote: ServeContent drops errors.
-func (s *Server) send(w *response, r *http.Request, rec *recording) error {
+func (s *Server) send(w *response, r *http.Request, rec *recording) (err error) {
 	s.streams.Add(1)
 	defer s.streams.Add(-1)
-	content := &content{recording: rec, elsewhere: func(tried []storage.Place) (*recording, error) { return s.elsewhere(r.Context(), rec, tried) }}
+	listening := s.listen(r, rec)
+	defer func() { listening.end(err, s.draining.Load()) }()
+	content := &content{recording: rec, elsewhere: func(tried []storage.Place) (*recording, error) { return s.elsewhere(r.Context(), rec, tried) }, took: listening.took}
 	defer content.close()
-	out := s.newSender(w, r, rec)
+	out := s.newSender(w, r, rec, listening)
 	out.firstByte = s.metrics.firstByte(rec.place.Store, recordOf(r.Context()).start)
 	http.ServeContent(out, r, "", rec.lastModified(), content)
-	if w.status >= 300 {
-		return nil // no bytes of the recording
+	if listening.refused != nil || w.status >= 300 {
+		return listening.refused // no bytes of the recording
 	}
 	s.metrics.bytes.WithLabelValues(rec.place.Store).Add(float64(w.written))
 	promised, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
 	if err != nil || r.Method == http.MethodHead || w.written == promised {
+		content.tell()
 		return nil
 	}
 	broken := &brokenBody{written: w.written, promised: promised}
@@ -72,15 +75,17 @@ type sender struct {
 	writeErr  error  // the first error of writing to the client
 	readErr   error  // the error of sendfile that is not the client's
 
+	listening *listening
+
 	conn  *conn // nil if it is not known
 	watch *hangWatch
 	cut   func() // told when the kernel hangs in a mount
 }
 
-func (s *Server) newSender(w *response, r *http.Request, rec *recording) *sender {
+func (s *Server) newSender(w *response, r *http.Request, rec *recording, listening *listening) *sender {
 	conn := connOf(r.Context())
 	alone := conn != nil && r.ProtoMajor == 1
-	return &sender{response: w, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
+	return &sender{response: w, listening: listening, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
 		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
 }
 
@@ -99,6 +104,9 @@ func (s *sender) renew() {
 // Write writes little at a time: a deadline covers one write, in which a slow
 // client has to take all of it.
 func (s *sender) Write(p []byte) (n int, err error) {
+	if s.listening.refused != nil {
+		return 0, s.listening.refused
+	}
 	for len(p) > mostAtOnce && err == nil {
 		var m int
 		m, err = s.write(p[:mostAtOnce])
@@ -139,6 +147,9 @@ func (s *sender) writeTogether(p []byte) (int, error) {
 
 // ReadFrom is what io.CopyN of http.ServeContent calls.
 func (s *sender) ReadFrom(src io.Reader) (int64, error) {
+	if s.listening.refused != nil {
+		return 0, s.listening.refused
+	}
 	if s.shared {
 		defer s.excuse().end()
 	}

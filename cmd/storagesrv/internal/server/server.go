@@ -25,6 +25,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"storagesrv/cmd/storagesrv/internal/access"
+	"storagesrv/cmd/storagesrv/internal/audit"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 	"storagesrv/storage/media"
@@ -56,6 +57,7 @@ type Config struct {
 	Proxies      []netip.Prefix       // who may say on whose behalf a request comes
 	Log          *slog.Logger         // nil: nothing is logged
 	Metrics      *prometheus.Registry // nil: metrics are kept and shown nowhere
+	Audit        *audit.Log           // nil: none
 	OnResume     func(store string)   // told of a stream that goes on in a store after another one failed; may be nil
 }
 

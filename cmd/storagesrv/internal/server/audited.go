@@ -1,0 +1,81 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"storagesrv/cmd/storagesrv/internal/audit"
+)
+
+// A listening is what the audit is told of one response. The audit may have
+// none of it: then nothing is sent.
+type listening struct {
+	log      *audit.Log
+	ctx      context.Context // of the request, which the response is for
+	who      audit.Listener
+	request  string
+	size     int64
+	playback *audit.Playback // nil until a body begins
+	refused  error           // why nothing may be sent
+}
+
+// listen returns what tells the audit of a response with rec.
+func (s *Server) listen(r *http.Request, rec *recording) *listening {
+	ctx, asked := r.Context(), recordOf(r.Context())
+	l := &listening{ctx: ctx, who: asked.listener(), request: asked.requestID, size: rec.size}
+	if r.Method == http.MethodGet {
+		l.log = s.config.Audit
+	}
+	return l
+}
+
+// listener is who asks for what, as far as it is known.
+func (rec *record) listener() audit.Listener {
+	return audit.Listener{Who: rec.caller.Name, Via: string(rec.caller.Via), Client: rec.client, CallID: rec.callID, FileID: rec.fileID}
+}
+
+// begin is told of a status before it is sent, and reports whether it may be.
+func (l *listening) begin(status int, h http.Header) bool {
+	if status != http.StatusOK && status != http.StatusPartialContent {
+		return true
+	}
+	if l.playback, l.refused = l.log.Begin(l.ctx, l.who, l.request, l.size); l.refused == nil {
+		return true
+	}
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Range", "Etag", "Last-Modified", "Set-Cookie"} {
+		h.Del(name) // of what is not sent
+	}
+	return false
+}
+
+// took notes which bytes of the recording the client took.
+func (l *listening) took(offset, n int64) { l.playback.Took(offset, n) }
+
+// end is told what came of the response. A client that leaves while this server
+// ends was most likely cut.
+func (l *listening) end(err error, draining bool) {
+	how := audit.Sent
+	if broken := (*brokenBody)(nil); errors.As(err, &broken) && (broken.ours || draining) {
+		how = audit.Cut
+	}
+	l.playback.End(how)
+}
+
+// WriteHeader lets a playback begin first, of which nothing else knows whether
+// it is one: http.ServeContent may find that the client has the recording.
+func (s *sender) WriteHeader(status int) {
+	if s.listening.begin(status, s.Header()) {
+		s.response.WriteHeader(status)
+	}
+}
+
+// playing are the routes that lead to recordings.
+var playing = map[string]bool{"recording": true, "signed": true, "file": true}
+
+// auditRefusal tells the audit of a recording that was asked for in vain.
+func (s *Server) auditRefusal(rec *record, p *problem) {
+	if playing[rec.route] && p != methodNotAllowed {
+		s.config.Audit.Refuse(rec.listener(), rec.requestID, p.name)
+	}
+}
