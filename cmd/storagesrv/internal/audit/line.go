@@ -73,11 +73,11 @@ func (l *line) hasFailed() bool {
 	}
 }
 
-// clip bounds a string from outside, and copies it out of what holds it.
+// clip bounds a string from outside.
 func clip(s string) string {
 	const most = 256
 	if len(s) > most {
 		return strings.ToValidUTF8(s[:most], "") + "…"
 	}
-	return strings.Clone(s)
+	return s
 }

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"container/list"
+	"strings"
 	"sync"
 	"time"
 )
@@ -16,10 +17,15 @@ type Listener struct {
 	FileID string `json:"file_id"`
 }
 
-// clipped returns a copy that is bounded, and that does not keep alive what its
-// strings were cut out of.
+// clipped returns a Listener that is bounded.
 func (w Listener) clipped() Listener {
 	return Listener{clip(w.Who), clip(w.Via), clip(w.Client), clip(w.CallID), clip(w.FileID)}
+}
+
+// clone returns a Listener that does not keep alive what its strings were cut
+// out of, which may be all of a request.
+func (w Listener) clone() Listener {
+	return Listener{strings.Clone(w.Who), strings.Clone(w.Via), strings.Clone(w.Client), strings.Clone(w.CallID), strings.Clone(w.FileID)}
 }
 
 // isStranger reports whether anybody could be this listener.
@@ -105,14 +111,15 @@ type ids struct{ first, last []string }
 const idsEach = 8
 
 func (i *ids) add(id string) {
+	id = strings.Clone(clip(id))
 	if len(i.first) < idsEach {
-		i.first = append(i.first, clip(id))
+		i.first = append(i.first, id)
 		return
 	}
 	if len(i.last) == idsEach {
 		i.last = append(i.last[:0], i.last[1:]...)
 	}
-	i.last = append(i.last, clip(id))
+	i.last = append(i.last, id)
 }
 
 func (i *ids) list() []string { return append(i.first[:len(i.first):len(i.first)], i.last...) }

@@ -85,6 +85,7 @@ func (l *Log) enter(who Listener, requestID string, size int64) (*listening, err
 
 // begin is called with l.mu held.
 func (l *Log) begin(who Listener, requestID string) (*listening, error) {
+	who = who.clone()
 	now := time.Now()
 	e := &listening{Listener: who, began: now,
 		started: newLine(started, record{Time: stamp(now), Listener: who, RequestIDs: []string{clip(requestID)}})}
