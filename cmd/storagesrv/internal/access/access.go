@@ -39,6 +39,26 @@ type Request struct {
 	Client string        // the listener's address, as far as proxies are believed
 	CallID string
 	FileID string // "" if none is named
+	// Proto and Host are those of the URL that the listener asked for, as far
+	// as proxies are believed; "": as the request says.
+	Proto, Host string
+}
+
+func (r Request) proto() string {
+	if r.Proto != "" {
+		return r.Proto
+	}
+	if r.HTTP.TLS != nil {
+		return "https"
+	}
+	return "http"
+}
+
+func (r Request) host() string {
+	if r.Host != "" {
+		return r.Host
+	}
+	return r.HTTP.Host
 }
 
 // A Scheme lets requests in or not. Schemes are safe for concurrent use.
@@ -78,6 +98,30 @@ func (e *Unauthenticated) Error() string {
 }
 
 func (e *Unauthenticated) Unwrap() error { return e.Reason }
+
+// Forbidden is ErrForbidden of somebody who decides and says more.
+type Forbidden struct {
+	// Challenges are values of WWW-Authenticate: what might change that.
+	Challenges []string
+	Reason     error // for a log
+}
+
+func (e *Forbidden) Error() string { return e.Reason.Error() }
+
+// Is makes it ErrForbidden.
+func (e *Forbidden) Is(target error) bool { return target == ErrForbidden }
+
+// Challenges returns the values of WWW-Authenticate that belong to the answer
+// to a request which was refused with err.
+func Challenges(err error) []string {
+	if e, ok := errors.AsType[*Unauthenticated](err); ok {
+		return e.Challenges
+	}
+	if e, ok := errors.AsType[*Forbidden](err); ok {
+		return e.Challenges
+	}
+	return nil
+}
 
 // A Policy is who may play by the schemes of a configuration. It is safe for
 // concurrent use.

@@ -1,0 +1,7 @@
+package access
+
+// What the fuzz tests reach directly.
+var (
+	Freshness     = freshness
+	AppChallenges = challenges
+)
