@@ -23,6 +23,9 @@ type Tokens struct {
 	// OfferBasic makes a refusal offer HTTP Basic too. A browser that plays a
 	// recording would ask its user for a password then.
 	OfferBasic bool
+	// BesideJWT makes a JSON web token that is no token of the list count as
+	// no credential at all: another scheme is for it.
+	BesideJWT bool
 }
 
 var _ Scheme = Tokens{}
@@ -49,6 +52,9 @@ func (t Tokens) Admit(r Request) (Caller, error) {
 	}
 	if token := t.find(secret); token != nil {
 		return Caller{token.Name, ByToken}, nil
+	}
+	if t.BesideJWT && readHeader(secret) != nil {
+		return Caller{}, t.unknown(nil)
 	}
 	return Caller{}, t.unknown(errUnknownToken)
 }
