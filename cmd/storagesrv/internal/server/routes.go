@@ -10,6 +10,8 @@ import (
 	"storagesrv/metadata"
 )
 
+const fileURLsPath = "/api/v2/file_urls.json"
+
 // newRoutes matches paths as they were sent, without cleaning them up by a
 // redirect, and loosely: the handlers say what is wrong with an id.
 func (s *Server) newRoutes() http.Handler {
@@ -21,7 +23,7 @@ func (s *Server) newRoutes() http.Handler {
 	router.Handle("/api/v2/calls/{id}.json", s.handle("call", s.call))
 	router.Handle("/api/v2/calls/{id}.json/file", s.handle("file", s.play(s.byPolicy(s.config.API, askedFile))))
 	router.Handle("/api/v2/calls/{id}.json/file_url.json", s.handle("file_url", s.fileURL))
-	router.Handle("/api/v2/file_urls.json", s.handle("file_urls", s.fileURLs, http.MethodPost))
+	router.Handle(fileURLsPath, s.handle("file_urls", s.fileURLs, http.MethodPost))
 	router.NotFoundHandler = s.handle("other", func(*response, *http.Request) error { return notFound })
 	return router
 }

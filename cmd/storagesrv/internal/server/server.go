@@ -48,6 +48,8 @@ type Config struct {
 	Links  *access.Keys   // of signed links; nil: there are none
 	Public *access.Origin // where links lead; nil: to where the request for one came
 
+	CORSOrigins []string // whose pages may read what they are answered, as browsers spell them
+
 	MaxStreams          int // recordings that are sent at a time; 0 = any number
 	MaxStreamsPerClient int // to one address, but for callers with a token; 0 = any number
 
@@ -109,7 +111,7 @@ func New(config Config) *Server {
 	s.metrics.watchStores(config.Metrics, config.Recordings)
 	s.metrics.watchStreams(config.Metrics, s.Streams)
 	config.Recordings.Observe = s.metrics.opened
-	s.routes = s.newRoutes()
+	s.routes = s.cors(s.newRoutes())
 	return s
 }
 
