@@ -19,15 +19,18 @@ type admittance struct {
 // it says so, or because nothing is said and only this machine reaches it.
 func openToAll(c config.Access) bool { return c.Anonymous || !c.Decides() }
 
-// newAdmittance reads the secrets that a configuration names.
-func newAdmittance(c config.Access) (a admittance, err error) {
+// newAdmittance reads the secrets that a configuration names. Recordings may be
+// played by others too, who are asked about after the tokens.
+func newAdmittance(c config.Access, others []access.Scheme) (a admittance, err error) {
 	failures := access.NewFailures()
 	tokens := make([]access.Token, len(c.Tokens))
 	for i, t := range c.Tokens {
 		tokens[i] = access.Token{Name: t.Name, Hash: t.Hash}
 	}
-	a.recordings = access.NewPolicy(failures, openToAll(c), access.Tokens{List: tokens})
-	a.api = access.NewPolicy(failures, false, access.Tokens{List: tokens, OfferBasic: true})
+	known := access.Tokens{List: tokens, BesideJWT: c.JWT != nil}
+	a.recordings = access.NewPolicy(failures, openToAll(c), append([]access.Scheme{known}, others...)...)
+	known.OfferBasic = true
+	a.api = access.NewPolicy(failures, false, known)
 	a.links, err = newKeys(c, failures)
 	return a, err
 }

@@ -72,7 +72,11 @@ func assemble(c *config.Config, log *slog.Logger, stdout io.Writer) (_ *service,
 	if err != nil {
 		return nil, err
 	}
-	admittance, err := newAdmittance(c.Access)
+	schemes, err := s.schemes(c.Access)
+	if err != nil {
+		return nil, err
+	}
+	admittance, err := newAdmittance(c.Access, schemes)
 	if err != nil {
 		return nil, err
 	}
@@ -86,6 +90,7 @@ func assemble(c *config.Config, log *slog.Logger, stdout io.Writer) (_ *service,
 		API:          admittance.api,
 		Links:        admittance.links,
 		Public:       c.HTTP.Public,
+		CORSOrigins:  c.HTTP.CORSOrigins,
 		CacheControl: c.HTTP.CacheControl,
 		Headerless:   c.Playback.Headerless,
 		StallTimeout: time.Duration(c.HTTP.StallTimeout),
@@ -156,18 +161,27 @@ func (s *service) recorderSecrets(c config.Metadata) (password string, roots *x5
 			return "", nil, fmt.Errorf("metadata.password_file: %w", err)
 		}
 	}
-	if c.CAFile == "" {
-		return password, nil, nil
-	}
-	pem, err := config.Certificates(c.CAFile)
-	if err != nil {
+	if roots, err = authorities(c.CAFile); err != nil {
 		return "", nil, fmt.Errorf("metadata.ca_file: %w", err)
 	}
-	roots = x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(pem) {
-		return "", nil, fmt.Errorf("metadata.ca_file: no certificate in %s", c.CAFile)
-	}
 	return password, roots, nil
+}
+
+// authorities reads a file of certificates; nil stands for the system's, if
+// none is named.
+func authorities(file string) (*x509.CertPool, error) {
+	if file == "" {
+		return nil, nil
+	}
+	pem, err := config.Certificates(file)
+	if err != nil {
+		return nil, err
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("no certificate in %s", file)
+	}
+	return roots, nil
 }
 
 // labels are what operators call the stores: prefix and kind, and a number

@@ -4,6 +4,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
 
+	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 )
@@ -63,6 +64,27 @@ func (m *metrics) watchCache(bytes func() int64) {
 	promauto.With(m.registry).NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "storagesrv_cache_bytes", Help: "Bytes of SFTP files that are kept in memory.",
 	}, func() float64 { return float64(bytes()) })
+}
+
+// questions returns a Forward's Observe.
+func (m *metrics) questions() func(result string) {
+	return m.counter("storagesrv_forward_auth_total", "Decisions of the web app about requests, asked for or known.",
+		access.ResultHit, access.ResultAllowed, access.ResultUnauthenticated, access.ResultForbidden, access.ResultError)
+}
+
+// fetches returns a JWT's Observe.
+func (m *metrics) fetches() func(result string) {
+	return m.counter("storagesrv_jwks_fetches_total", "Fetches of the keys of JSON web tokens, by what came of it.",
+		access.FetchedKeys, access.FetchedNothing)
+}
+
+// counter makes a counter of results, which are there from the start.
+func (m *metrics) counter(name, help string, results ...string) func(result string) {
+	counter := promauto.With(m.registry).NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{"result"})
+	for _, result := range results {
+		counter.WithLabelValues(result)
+	}
+	return func(result string) { counter.WithLabelValues(result).Inc() }
 }
 
 // dialed returns an SFTP store's OnDial.

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	post URL BODY [H...]    is get for a request with a body
 //	sign CALL [FLAG...]     signs a link; $LINK is it without its public_url
 //	raw TEXT                sends bytes to $URL and prints what comes back
+//	webapp                  starts a web app that says who may play: see webappScript
 //	terminate               sends SIGTERM, and wants exit status 0
 //	wav FILE SECONDS        makes a recording
 //	status N PROGRAM ARG... wants the exit status N of a program
@@ -49,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"post":      postScript,
 			"sign":      signScript,
 			"raw":       rawScript,
+			"webapp":    webappScript,
 			"terminate": terminateScript,
 			"wav":       wavScript,
 			"status":    statusScript,
@@ -178,7 +180,7 @@ func requestScript(ts *testscript.TestScript, method, url, content string, field
 	fmt.Fprintf(ts.Stdout(), "%s\n", response.Status)
 	response.Header.Write(ts.Stdout())
 	fmt.Fprintf(ts.Stdout(), "\n%d bytes\n", len(body))
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if kind := response.Header.Get("Content-Type"); strings.Contains(kind, "json") || strings.HasPrefix(kind, "text/plain") {
 		fmt.Fprintf(ts.Stdout(), "%s\n", body)
 	}
 }

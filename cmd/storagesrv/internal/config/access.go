@@ -15,6 +15,8 @@ type Access struct {
 	Tokens      []Token      `yaml:"tokens"`
 	SigningKeys []SigningKey `yaml:"signing_keys"` // the first signs, all verify
 	MaxExpires  Duration     `yaml:"max_expires"`  // how long a signed link may be good
+	Forward     *Forward     `yaml:"forward"`      // nil: no web app is asked
+	JWT         *JWT         `yaml:"jwt"`          // nil: none are believed
 }
 
 // Token is a secret of a server that may ask for any call.
@@ -34,14 +36,14 @@ type SigningKey struct {
 // Decides reports whether the section names anyone who may play. If it does
 // not, nothing was said about who may.
 func (a *Access) Decides() bool {
-	return a.Anonymous || len(a.Tokens) > 0 || len(a.SigningKeys) > 0
+	return a.Anonymous || len(a.Tokens) > 0 || len(a.SigningKeys) > 0 || a.Forward != nil || a.JWT != nil
 }
 
 func (c *Config) validateAccess(in source) error {
 	a := &c.Access
 	if !loopback(c.HTTP.Listen) && !a.Decides() {
 		return in.fault("http.listen", "listens beyond this machine, where anyone could play any recording; "+
-			"write under access who may: tokens, signing_keys, or anonymous: true if something in front decides it")
+			"write under access who may: tokens, signing_keys, forward, jwt, or anonymous: true if something in front decides it")
 	}
 	if time.Duration(a.MaxExpires) < time.Second {
 		return in.fault("access.max_expires", "must be at least 1s")
@@ -49,7 +51,18 @@ func (c *Config) validateAccess(in source) error {
 	if err := a.validateTokens(in); err != nil {
 		return err
 	}
-	return a.validateKeys(in)
+	if err := a.validateKeys(in); err != nil {
+		return err
+	}
+	if a.Forward != nil {
+		if err := a.Forward.validate(in, "access.forward"); err != nil {
+			return err
+		}
+	}
+	if a.JWT != nil {
+		return a.JWT.validate(in, "access.jwt")
+	}
+	return nil
 }
 
 var (

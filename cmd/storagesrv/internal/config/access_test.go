@@ -95,6 +95,9 @@ func TestAListenerBeyondLoopbackNeedsAWordOnWhoMayPlay(t *testing.T) {
 		"access: {max_expires: 1h}":  false,
 		"access: {tokens: []}":       false,
 		"access: {anonymous: true}":  true,
+		"access: {forward: }":        false,
+		`access: {forward: {url: "http://crm/"}}`:                                                                   true,
+		"access: {jwt: {issuer: a, audience: b, jwks_file: keys}}":                                                  true,
 		"access: {signing_keys: [{id: a, secret_file: a}]}":                                                         true,
 		"access: {tokens: [{name: crm, sha256: ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb}]}": true,
 	} {
@@ -106,7 +109,7 @@ func TestAListenerBeyondLoopbackNeedsAWordOnWhoMayPlay(t *testing.T) {
 			if (err != nil) != (beyond && !decides) {
 				t.Errorf("%s, %q: %v", listen, access, err)
 			}
-			if err != nil && !strings.Contains(err.Error(), "write under access who may: tokens, signing_keys, or anonymous: true") {
+			if err != nil && !strings.Contains(err.Error(), "write under access who may: tokens, signing_keys, forward, jwt, or anonymous: true") {
 				t.Errorf("it does not say what to write: %v", err)
 			}
 		}

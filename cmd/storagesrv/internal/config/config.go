@@ -33,6 +33,7 @@ type HTTP struct {
 	TLS            TLS      `yaml:"tls"`             // empty: plain HTTP
 	PublicURL      string   `yaml:"public_url"`      // what signed links begin with; "" = where the request for one came to
 	TrustedProxies []string `yaml:"trusted_proxies"` // addresses or CIDR ranges whose forwarding headers are believed
+	CORSOrigins    []string `yaml:"cors_origins"`    // whose pages may read what they are answered
 	CacheControl   string   `yaml:"cache_control"`   // of settled recordings
 	StallTimeout   Duration `yaml:"stall_timeout"`   // a client that takes nothing for this long is cut
 	DrainTimeout   Duration `yaml:"drain_timeout"`   // how long running streams may finish at the end

@@ -72,6 +72,12 @@ func (c *Config) resolve(dir string) {
 	if c.Audit != nil {
 		files = append(files, &c.Audit.File)
 	}
+	if f := c.Access.Forward; f != nil {
+		files = append(files, &f.CAFile)
+	}
+	if j := c.Access.JWT; j != nil {
+		files = append(files, &j.JWKSFile, &j.CAFile)
+	}
 	for _, file := range files {
 		if *file != "" && !filepath.IsAbs(*file) {
 			*file = filepath.Join(dir, *file)

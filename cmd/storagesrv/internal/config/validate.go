@@ -55,6 +55,9 @@ func (c *Config) validateHTTP(in source) error {
 	if h.MaxStreamsPerClient < 0 {
 		return in.fault("http.max_streams_per_client", "must be a number, or 0 for no limit")
 	}
+	if err := h.validateCORS(in); err != nil {
+		return err
+	}
 	for i, text := range h.TrustedProxies {
 		prefix, err := parseRange(text)
 		if err != nil {

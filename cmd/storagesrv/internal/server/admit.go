@@ -33,7 +33,10 @@ func (s *Server) byPolicy(policy *access.Policy, read func(*http.Request) (asked
 func (s *Server) admit(policy *access.Policy, r *http.Request, asked asked) (err error) {
 	rec := recordOf(r.Context())
 	rec.callID, rec.fileID = asked.callID, asked.fileID
-	rec.caller, err = policy.Admit(access.Request{HTTP: r, Client: rec.client, CallID: asked.callID, FileID: asked.fileID})
+	scheme, host := reached(r)
+	rec.caller, err = policy.Admit(access.Request{
+		HTTP: r, Client: rec.client, CallID: asked.callID, FileID: asked.fileID, Proto: scheme, Host: host,
+	})
 	return err
 }
 

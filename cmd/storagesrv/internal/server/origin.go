@@ -14,7 +14,13 @@ func (s *Server) origin(r *http.Request) (access.Origin, error) {
 	if s.config.Public != nil {
 		return *s.config.Public, nil
 	}
-	scheme, host := "http", r.Host
+	return access.NewOrigin(reached(r))
+}
+
+// reached returns the scheme and the host of the URL that a client has asked
+// for, as the request says, or a trusted proxy about it.
+func reached(r *http.Request) (scheme, host string) {
+	scheme, host = "http", r.Host
 	if r.TLS != nil {
 		scheme = "https"
 	}
@@ -22,7 +28,7 @@ func (s *Server) origin(r *http.Request) (access.Origin, error) {
 		scheme = cmp.Or(forwarded(r, "X-Forwarded-Proto"), scheme)
 		host = cmp.Or(forwarded(r, "X-Forwarded-Host"), host)
 	}
-	return access.NewOrigin(strings.ToLower(scheme), host)
+	return strings.ToLower(scheme), host
 }
 
 // forwarded is the last value of a header, which the proxy next to us has

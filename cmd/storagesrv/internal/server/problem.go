@@ -127,8 +127,8 @@ func problemOf(err error) (*problem, string) {
 
 // challenge says which credentials would do, if err is that there was none.
 func challenge(h http.Header, err error) {
-	if e, ok := errors.AsType[*access.Unauthenticated](err); ok {
-		h["Www-Authenticate"] = e.Challenges
+	if challenges := access.Challenges(err); len(challenges) > 0 {
+		h["Www-Authenticate"] = challenges
 	}
 }
 
