@@ -16,6 +16,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,6 +39,12 @@ var (
 	// ErrTimeout: no answer within our own time limit. It is not a
 	// context.DeadlineExceeded: that is the caller's.
 	ErrTimeout = errors.New("the recorder did not answer in time")
+	// ErrWrongRange, of files only: the recorder answered with another part than
+	// it was asked for. It is an ErrMalformed.
+	ErrWrongRange = fmt.Errorf("%w: a wrong range", ErrMalformed)
+	// ErrChanged, of files only: there is another version now than that of which
+	// more was asked for. It is an ErrUnavailable: from the start on it is there.
+	ErrChanged = fmt.Errorf("%w: the file changed", ErrUnavailable)
 )
 
 // A Source knows calls. Sources are safe for concurrent use.

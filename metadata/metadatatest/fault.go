@@ -15,6 +15,14 @@ import (
 // A Fault makes something go wrong with the answer of next, the recorder.
 type Fault func(next http.Handler) http.Handler
 
+// wrap returns answer with the fault, if there is one.
+func (f Fault) wrap(answer http.HandlerFunc) http.Handler {
+	if f == nil {
+		return answer
+	}
+	return f(answer)
+}
+
 // instead returns a fault that never asks the recorder.
 func instead(f http.HandlerFunc) Fault {
 	return func(http.Handler) http.Handler { return f }
@@ -105,11 +113,45 @@ func Reset() Fault {
 func Truncate() Fault {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			body := record(next, w, r)
+			c := &capture{ResponseWriter: w}
+			next.ServeHTTP(c, r)
+			body := c.body.Bytes()
 			w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+			w.WriteHeader(c.code())
 			w.Write(body[:len(body)/2])
 			w.(http.Flusher).Flush()
 			panic(http.ErrAbortHandler)
+		})
+	}
+}
+
+// HangAfter sends the first n bytes of the answer's body, and no more until
+// release is closed or the client leaves; nil means never.
+func HangAfter(n int, release <-chan struct{}) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			body := record(next, w, r)
+			n := min(n, len(body))
+			w.Write(body[:n])
+			w.(http.Flusher).Flush()
+			select {
+			case <-release:
+				w.Write(body[n:])
+			case <-r.Context().Done():
+			}
+		})
+	}
+}
+
+// Header sets a field of the answer's header to what it is not.
+func Header(name, value string) Fault {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c := &capture{ResponseWriter: w}
+			next.ServeHTTP(c, r)
+			w.Header().Set(name, value)
+			w.WriteHeader(c.code())
+			w.Write(c.body.Bytes())
 		})
 	}
 }
@@ -171,17 +213,31 @@ func (letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A capture keeps the body that a handler writes.
+// A capture keeps the body that a handler writes, and its status.
 type capture struct {
 	http.ResponseWriter
-	body bytes.Buffer
+	body   bytes.Buffer
+	status int
 }
 
 func (c *capture) Write(p []byte) (int, error) { return c.body.Write(p) }
 
-// record returns the body that next would send, and sets its header on w.
+func (c *capture) WriteHeader(status int) { c.status = status }
+
+func (c *capture) code() int {
+	if c.status == 0 {
+		return http.StatusOK
+	}
+	return c.status
+}
+
+// record returns the body that next would send. It sets its header on w, and its
+// status, if that is another than 200.
 func record(next http.Handler, w http.ResponseWriter, r *http.Request) []byte {
 	c := &capture{ResponseWriter: w}
 	next.ServeHTTP(c, r)
+	if c.code() != http.StatusOK {
+		w.WriteHeader(c.code())
+	}
 	return c.body.Bytes()
 }

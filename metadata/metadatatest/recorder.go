@@ -1,5 +1,5 @@
-// Package metadatatest is a recorder to test against: its API for metadata, and
-// all the ways in which that can fail.
+// Package metadatatest is a recorder to test against: its API for metadata and
+// for recordings, and all the ways in which that can fail.
 //
 // A [Recorder] is an http.Handler, for tests and for programs that need a
 // recorder of their own:
@@ -22,8 +22,9 @@ import (
 	"storagesrv/metadata"
 )
 
-// A Recorder answers GET /api/v2/calls/{id}.json. Its methods may be called
-// while it serves.
+// A Recorder answers GET /api/v2/calls/{id}.json and, for calls with content, what
+// is below that: file, the recording, and file_url.json, a link to it that needs
+// no login. Its methods may be called while it serves.
 type Recorder struct {
 	mux                *http.ServeMux
 	username, password string
@@ -32,8 +33,10 @@ type Recorder struct {
 	mu       sync.Mutex
 	catalog  *metadata.Catalog
 	answers  map[string]json.RawMessage // by call id; nil: the call was removed
-	faults   map[string]Fault           // by call id; "" for all others
-	requests map[string]int             // by call id
+	faults   map[resource]Fault         // by call id; "" for all others
+	requests map[string]int             // for metadata, by call id
+	contents map[[2]string]Content      // by call id and file id
+	fetches  []Fetch
 	running  int
 	most     int // the highest value of running
 }
@@ -45,12 +48,25 @@ func New(username, password string) *Recorder {
 		username: username,
 		password: password,
 		answers:  make(map[string]json.RawMessage),
-		faults:   make(map[string]Fault),
+		faults:   make(map[resource]Fault),
 		requests: make(map[string]int),
+		contents: make(map[[2]string]Content),
 	}
 	r.mux.HandleFunc("GET /api/v2/calls/{id}", r.serveCall)
+	r.mux.HandleFunc("GET /api/v2/calls/{id}/file", r.serveFile)
+	r.mux.HandleFunc("GET /api/v2/calls/{id}/file_url.json", r.serveLink)
+	r.mux.HandleFunc("GET /calls/file/{id}/signed", r.serveSigned)
 	return r
 }
+
+// A resource is one of what the recorder has about a call.
+type resource struct{ kind, id string }
+
+const (
+	callData = "call"
+	callFile = "file"
+	callLink = "link"
+)
 
 // Set adds a call or replaces the one with the same ID. A call with Raw is
 // served as that, any other in the recorder's shape.
@@ -78,16 +94,18 @@ func (r *Recorder) Remove(id string) {
 	r.answers[id] = nil
 }
 
-// Fail makes requests for the call id go wrong from now on; "" is for all calls
-// that have no fault of their own. A nil fault mends it.
-func (r *Recorder) Fail(id string, fault Fault) {
+// Fail makes requests for the metadata of the call id go wrong from now on; "" is
+// for all calls that have no fault of their own. A nil fault mends it.
+func (r *Recorder) Fail(id string, fault Fault) { r.fail(callData, id, fault) }
+
+func (r *Recorder) fail(kind, id string, fault Fault) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.faults[id] = fault
+	r.faults[resource{kind, id}] = fault
 }
 
-// Requests returns how often the call id was asked for, failures included; ""
-// is for all calls together.
+// Requests returns how often the metadata of the call id was asked for, failures
+// included; "" is for all calls together.
 func (r *Recorder) Requests(id string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -121,11 +139,7 @@ func (r *Recorder) serveCall(w http.ResponseWriter, request *http.Request) {
 	}
 	fault := r.begin(id)
 	defer r.end()
-	var answer http.Handler = http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) { r.answer(w, request, id) })
-	if fault != nil {
-		answer = fault(answer)
-	}
-	answer.ServeHTTP(w, request)
+	fault.wrap(func(w http.ResponseWriter, request *http.Request) { r.answer(w, request, id) }).ServeHTTP(w, request)
 }
 
 func (r *Recorder) begin(id string) Fault {
@@ -134,10 +148,15 @@ func (r *Recorder) begin(id string) Fault {
 	r.requests[id]++
 	r.running++
 	r.most = max(r.most, r.running)
-	if fault := r.faults[id]; fault != nil {
+	return r.faultOf(callData, id)
+}
+
+// faultOf is called with r.mu held.
+func (r *Recorder) faultOf(kind, id string) Fault {
+	if fault := r.faults[resource{kind, id}]; fault != nil {
 		return fault
 	}
-	return r.faults[""]
+	return r.faults[resource{kind, ""}]
 }
 
 func (r *Recorder) end() {
@@ -148,10 +167,7 @@ func (r *Recorder) end() {
 
 // answer is what the recorder does if all is well.
 func (r *Recorder) answer(w http.ResponseWriter, request *http.Request, id string) {
-	username, password, _ := request.BasicAuth()
-	if subtle.ConstantTimeCompare([]byte(username+":"+password), []byte(r.username+":"+r.password)) != 1 {
-		w.Header().Set("WWW-Authenticate", `Basic realm="recorder"`)
-		http.Error(w, "login required", http.StatusUnauthorized)
+	if !r.login(w, request) {
 		return
 	}
 	answer := r.lookup(request.Context(), id)
@@ -161,6 +177,17 @@ func (r *Recorder) answer(w http.ResponseWriter, request *http.Request, id strin
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Write(answer)
+}
+
+// login answers a request that comes without the right account.
+func (r *Recorder) login(w http.ResponseWriter, request *http.Request) bool {
+	username, password, _ := request.BasicAuth()
+	if subtle.ConstantTimeCompare([]byte(username+":"+password), []byte(r.username+":"+r.password)) == 1 {
+		return true
+	}
+	w.Header().Set("WWW-Authenticate", `Basic realm="recorder"`)
+	http.Error(w, "login required", http.StatusUnauthorized)
+	return false
 }
 
 func (r *Recorder) lookup(ctx context.Context, id string) json.RawMessage {
