@@ -23,13 +23,14 @@ import (
 // A service is a configuration come to life: everything that one process
 // serves with.
 type service struct {
-	server  *server.Server
-	log     *slog.Logger
-	metrics *metrics
-	audit   *audit.Log      // nil: none
-	cache   *storage.Cache  // of all recordings over SFTP
-	ahead   *storage.Budget // of all listeners over SFTP together
-	closers []func()        // in the order they were made
+	server   *server.Server
+	log      *slog.Logger
+	metrics  *metrics
+	recorder *metadata.Client // nil if there is a catalog instead
+	audit    *audit.Log       // nil: none
+	cache    *storage.Cache   // of all recordings over SFTP
+	ahead    *storage.Budget  // of all listeners over SFTP together
+	closers  []func()         // in the order they were made
 }
 
 // readAhead is how many bytes may be read ahead of all listeners together,
@@ -51,6 +52,10 @@ func assemble(c *config.Config, log *slog.Logger, stdout io.Writer) (_ *service,
 	s.metrics = newMetrics(registry)
 
 	calls, err := s.calls(c.Metadata)
+	if err != nil {
+		return nil, err
+	}
+	fallback, err := s.fallback(c)
 	if err != nil {
 		return nil, err
 	}
@@ -91,6 +96,7 @@ func assemble(c *config.Config, log *slog.Logger, stdout io.Writer) (_ *service,
 		Links:        admittance.links,
 		Public:       c.HTTP.Public,
 		CORSOrigins:  c.HTTP.CORSOrigins,
+		Fallback:     fallback,
 		CacheControl: c.HTTP.CacheControl,
 		Headerless:   c.Playback.Headerless,
 		StallTimeout: time.Duration(c.HTTP.StallTimeout),
@@ -129,12 +135,14 @@ func (s *service) calls(c config.Metadata) (server.Calls, error) {
 		RootCAs:        roots,
 		Timeout:        time.Duration(c.Timeout),
 		MaxConcurrent:  c.MaxConcurrent,
+		MaxDownloads:   c.MaxDownloads,
 		EncryptedField: c.EncryptedField,
 		Logger:         s.log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("metadata: %w", err)
 	}
+	s.recorder = client
 	cache := metadata.NewCache(client, metadata.CacheConfig{
 		TTL:          orNone(c.CacheTTL),
 		NegativeTTL:  orNone(c.NegativeTTL),

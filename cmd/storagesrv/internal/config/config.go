@@ -59,6 +59,7 @@ type Metadata struct {
 	CAFile         string   `yaml:"ca_file"`
 	Timeout        Duration `yaml:"timeout"` // one look-up, retries included
 	MaxConcurrent  int      `yaml:"max_concurrent"`
+	MaxDownloads   int      `yaml:"max_downloads"` // recordings on their way at a time, for playback by proxy
 	CacheTTL       Duration `yaml:"cache_ttl"`
 	NegativeTTL    Duration `yaml:"negative_ttl"`
 	StaleIfError   Duration `yaml:"stale_if_error"`
@@ -119,13 +120,6 @@ type Cache struct {
 	Revalidate Duration `yaml:"revalidate"` // what is kept is checked again after this
 }
 
-// Playback says what is served without proof.
-type Playback struct {
-	// Headerless lists file name extensions, with their dots, of raw audio
-	// that has no header to prove it by.
-	Headerless []string `yaml:"headerless"`
-}
-
 // Log is what is logged to standard error, and how.
 type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn, error
@@ -149,13 +143,15 @@ func Default() Config {
 		Metadata: Metadata{
 			Timeout:        Duration(5 * time.Second),
 			MaxConcurrent:  8,
+			MaxDownloads:   8,
 			CacheTTL:       Duration(time.Minute),
 			NegativeTTL:    Duration(5 * time.Second),
 			StaleIfError:   Duration(24 * time.Hour),
 			EncryptedField: "encrypted",
 		},
-		Cache:  Cache{Memory: 256 << 20, Revalidate: Duration(5 * time.Second)},
-		Access: Access{MaxExpires: Duration(24 * time.Hour)},
-		Log:    Log{Level: "info", Format: "json"},
+		Playback: defaultPlayback(),
+		Cache:    Cache{Memory: 256 << 20, Revalidate: Duration(5 * time.Second)},
+		Access:   Access{MaxExpires: Duration(24 * time.Hour)},
+		Log:      Log{Level: "info", Format: "json"},
 	}
 }

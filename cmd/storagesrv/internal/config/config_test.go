@@ -87,7 +87,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		},
 		Metadata: Metadata{
 			URL: "https://miarec.example.lan/base", Username: "playback", PasswordFile: "/run/secrets/miarec", CAFile: "/etc/ssl/miarec.pem",
-			Timeout: Duration(3 * time.Second), MaxConcurrent: 4, CacheTTL: Duration(30 * time.Second), NegativeTTL: Duration(2 * time.Second),
+			Timeout: Duration(3 * time.Second), MaxConcurrent: 4, MaxDownloads: 8, CacheTTL: Duration(30 * time.Second), NegativeTTL: Duration(2 * time.Second),
 			StaleIfError: Duration(time.Hour), EncryptedField: "is_encrypted",
 		},
 		Storage: []Entry{
@@ -101,7 +101,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 			{Prefix: `C:\Recordings`, Mount: &Mount{Root: "/mnt/windows", Symlinks: Deny}},
 		},
 		Cache:    Cache{Memory: 64 << 20, Revalidate: Duration(time.Second)},
-		Playback: Playback{Headerless: []string{".ulaw", ".alaw"}},
+		Playback: Playback{Encrypted: Refuse, Missing: Refuse, Spool: Spool{"/var/tmp", 1 << 30}, Headerless: []string{".ulaw", ".alaw"}},
 		Access:   Access{Anonymous: true, MaxExpires: Duration(24 * time.Hour)},
 		Log:      Log{"debug", "text"},
 		File:     "x.yaml",

@@ -60,7 +60,7 @@ func Load(file string) (*Config, error) {
 
 // resolve makes the files that the configuration names relative to dir.
 func (c *Config) resolve(dir string) {
-	files := []*string{&c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile, &c.Metadata.PasswordFile, &c.Metadata.CAFile, &c.Metadata.Catalog}
+	files := []*string{&c.HTTP.TLS.CertFile, &c.HTTP.TLS.KeyFile, &c.Metadata.PasswordFile, &c.Metadata.CAFile, &c.Metadata.Catalog, &c.Playback.Spool.Dir}
 	for _, e := range c.Storage {
 		if s := e.SFTP; s != nil {
 			files = append(files, &s.KeyFile, &s.PassphraseFile, &s.PasswordFile, &s.KnownHosts)

@@ -102,6 +102,8 @@ func (c *Config) validateMetadata(in source) error {
 		return in.fault("metadata.password_file", "needs a username")
 	case m.MaxConcurrent < 1:
 		return in.fault("metadata.max_concurrent", "must be at least 1")
+	case m.MaxDownloads < 1:
+		return in.fault("metadata.max_downloads", "must be at least 1")
 	case strings.Contains(m.Username, ":"):
 		return in.fault("metadata.username", "cannot have a colon in HTTP Basic")
 	case time.Duration(m.Timeout) < 100*time.Millisecond:
@@ -211,18 +213,6 @@ func (s *Symlinks) validate(in source, key string) error {
 	case Deny, Inside:
 	default:
 		return in.fault(key+".symlinks", "must be deny or inside")
-	}
-	return nil
-}
-
-// extension is a file name extension of a recording, with its dot.
-var extension = regexp.MustCompile(`^\.[0-9A-Za-z]{1,16}$`)
-
-func (c *Config) validatePlayback(in source) error {
-	for i, ext := range c.Playback.Headerless {
-		if !extension.MatchString(ext) {
-			return in.fault(fmt.Sprintf("playback.headerless[%d]", i), "must be an extension with its dot, such as .ulaw")
-		}
 	}
 	return nil
 }

@@ -261,7 +261,7 @@ func (c *content) close() {
 // elsewhere opens rec in a store that is none of tried, if it is the same
 // there: what has the same ETag, and is proved anew.
 func (s *Server) elsewhere(ctx context.Context, rec *recording, tried []storage.Place) (*recording, error) {
-	if !rec.settled {
+	if !rec.settled || rec.fetched != nil {
 		return nil, fs.ErrNotExist
 	}
 	other, err := s.provedElsewhere(ctx, rec, tried, func(other *recording) bool {

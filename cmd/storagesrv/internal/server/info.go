@@ -47,6 +47,10 @@ type verdict struct {
 	Type     string `json:"type,omitempty"`
 	Playable bool   `json:"playable"`
 	Reason   string `json:"reason,omitempty"`
+
+	// Fallback is how the recorder is asked to play what is not served from the
+	// storage. Whether it does shows when it is played.
+	Fallback Way `json:"fallback,omitempty"`
 }
 
 const (
@@ -168,6 +172,9 @@ func (s *Server) infoFile(ctx context.Context, call *metadata.Call, file *metada
 	if err != nil {
 		p, _ := problemOf(inProgress(call, err))
 		info.Reason = p.name
+		if way, _ := s.config.Fallback.wayOf(&unplayable{call, file, inProgress(call, err)}); way != Refuse {
+			info.Fallback = way
+		}
 		rec := recordOf(ctx)
 		s.log.LogAttrs(ctx, slog.LevelInfo, "a file is not playable", slog.String("request_id", rec.requestID),
 			slog.String("call_id", call.ID), slog.String("file_id", file.ID), slog.String("file_path", bounded(file.Path)),

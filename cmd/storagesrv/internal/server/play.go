@@ -23,7 +23,9 @@ func (s *Server) play(admit admission) handler {
 		}
 		rec, err := s.open(storage.WithHint(r.Context(), firstRange(r)), asked.callID, asked.fileID)
 		if err != nil {
-			return err
+			if rec, err = s.instead(w, r, err); rec == nil {
+				return err // nil if the client was sent to the recorder
+			}
 		}
 		defer rec.Close()
 		free, err := s.takeSlot(r)
@@ -113,7 +115,7 @@ func (s *Server) openFile(ctx context.Context, call *metadata.Call, fileID strin
 		if rec != nil {
 			rec.Close()
 		}
-		return nil, inProgress(call, err)
+		return nil, &unplayable{call, file, inProgress(call, err)}
 	}
 	return rec, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"storagesrv/cmd/storagesrv/internal/access"
 	"storagesrv/cmd/storagesrv/internal/audit"
+	"storagesrv/cmd/storagesrv/internal/spool"
 	"storagesrv/metadata"
 	"storagesrv/storage"
 	"storagesrv/storage/media"
@@ -69,6 +70,7 @@ var (
 	metadataUnavailable = &problem{"metadata-unavailable", 503, "The recorder cannot be asked about calls now.", 5}
 	storageUnavailable  = &problem{"storage-unavailable", 503, "The storage of this recording cannot be reached now.", 5}
 	auditUnavailable    = &problem{"audit-unavailable", 503, "It cannot be written down now who plays this recording.", 5}
+	spoolFull           = &problem{"spool-full", 503, "There is no room now for a copy of the recording, which the recorder sends only whole.", 10}
 	metadataTimeout     = &problem{"metadata-timeout", 504, "The recorder did not answer in time.", 0}
 	storageTimeout      = &problem{"storage-timeout", 504, "The storage of this recording did not answer in time.", 0}
 )
@@ -89,6 +91,7 @@ var problems = []struct {
 	{metadata.ErrMalformed, badMetadata},
 	{metadata.ErrTimeout, metadataTimeout},
 	{metadata.ErrUnavailable, metadataUnavailable},
+	{spool.ErrFull, spoolFull},
 	{media.ErrEmpty, noRecording},
 	{media.ErrEncrypted, encrypted},
 	{media.ErrUnrecognized, unrecognized},

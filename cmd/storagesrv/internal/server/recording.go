@@ -27,8 +27,9 @@ type recording struct {
 	place   storage.Place
 	opened  fs.FileInfo // as it was opened
 	size    int64
-	modTime time.Time          // in whole seconds, which every store keeps
-	cancel  context.CancelFunc // ends what governs File
+	modTime time.Time           // in whole seconds, which every store keeps
+	cancel  context.CancelFunc  // ends what governs File
+	fetched *metadata.Validator // of what the recorder itself plays; nil if it comes from a store
 
 	// prove sets these.
 	settled bool // nobody writes to it any more, as far as we can tell
@@ -181,7 +182,9 @@ func (rec *recording) describe(h http.Header, o options, cacheControl string) {
 	h.Set("Content-Type", rec.format.Type)
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Content-Disposition", rec.disposition(o))
-	h.Set("ETag", rec.etag())
+	if tag := rec.etag(); tag != "" {
+		h.Set("ETag", tag)
+	}
 	if !rec.settled {
 		cacheControl = "no-store"
 	}
@@ -203,8 +206,12 @@ func (rec *recording) disposition(o options) string {
 
 // etag depends on nothing but the recording, so that a download goes on at
 // another replica, or from another store with the same file. It is weak while
-// the file may still change within the second that its time is kept in.
+// the file may still change within the second that its time is kept in. What the
+// recorder plays itself has the recorder's, or none: "".
 func (rec *recording) etag() string {
+	if rec.fetched != nil {
+		return rec.fetched.ETag
+	}
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", rec.file.ID, rec.size, rec.modTime.Unix()))
 	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`
 	if !rec.settled {

@@ -29,6 +29,8 @@ type record struct {
 	stale                    bool
 	proxied                  bool // by a proxy that is trusted
 	caller                   access.Caller
+	fallback                 Way  // in which the recorder was asked to play; "" if it was not
+	redirected               bool // the client was sent there
 }
 
 type recordKey struct{}
@@ -125,7 +127,7 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 	}
 	for _, optional := range []struct{ key, value string }{
 		{"call_id", rec.callID}, {"file_id", rec.fileID}, {"store", rec.store}, {"file_path", bounded(rec.filePath)},
-		{"range", bounded(r.Header.Get("Range"))}, {"problem", refused},
+		{"range", bounded(r.Header.Get("Range"))}, {"problem", refused}, {"fallback", string(rec.fallback)},
 		{"who", rec.caller.Name}, {"via", string(rec.caller.Via)},
 	} {
 		if optional.value != "" {

@@ -62,6 +62,9 @@ type rigConfig struct {
 	headerless []string
 	proxies    []netip.Prefix
 	and        func(*server.Config) // what else is different; nil: nothing
+
+	fallback func(recorder *metadata.Client, url string) server.Fallback // nil: none
+	recorder metadata.ClientConfig                                       // other bounds of the metadata client
 }
 
 func newRig(t testing.TB, config rigConfig) *rig {
@@ -79,7 +82,9 @@ func newRig(t testing.TB, config rigConfig) *rig {
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
 	api := httptest.NewServer(r.recorder)
 	t.Cleanup(api.Close)
-	client, err := metadata.NewClient(metadata.ClientConfig{URL: api.URL, Username: "playback", Password: "recorder-secret", Timeout: config.timeout})
+	config.recorder.URL, config.recorder.Timeout = api.URL, config.timeout
+	config.recorder.Username, config.recorder.Password = "playback", "recorder-secret"
+	client, err := metadata.NewClient(config.recorder)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,6 +110,9 @@ func newRig(t testing.TB, config rigConfig) *rig {
 	}
 	if config.and != nil {
 		config.and(&r.config)
+	}
+	if config.fallback != nil {
+		r.config.Fallback = config.fallback(client, api.URL)
 	}
 	r.server = server.New(r.config)
 	admin := httptest.NewServer(r.server.Admin())

@@ -50,8 +50,9 @@ type Config struct {
 
 	CORSOrigins []string // whose pages may read what they are answered, as browsers spell them
 
-	MaxStreams          int // recordings that are sent at a time; 0 = any number
-	MaxStreamsPerClient int // to one address, but for callers with a token; 0 = any number
+	MaxStreams          int      // recordings that are sent at a time; 0 = any number
+	MaxStreamsPerClient int      // to one address, but for callers with a token; 0 = any number
+	Fallback            Fallback // for recordings that cannot be played from the storage
 
 	CacheControl string               // of settled recordings; "" means "private, max-age=60"
 	Headerless   []string             // extensions, with dots, that are served without proof
@@ -65,16 +66,17 @@ type Config struct {
 
 // A Server is the public http.Handler.
 type Server struct {
-	config   Config
-	log      *slog.Logger
-	metrics  *metrics
-	verdicts *media.Verdicts
-	routes   http.Handler
-	streams  atomic.Int64  // recordings being sent
-	slots    slots         // for those
-	infos    chan struct{} // holds a token for each file that /info looks at
-	watch    hangWatch
-	draining atomic.Bool
+	config    Config
+	log       *slog.Logger
+	metrics   *metrics
+	fallbacks *fallbackMetrics
+	verdicts  *media.Verdicts
+	routes    http.Handler
+	streams   atomic.Int64  // recordings being sent
+	slots     slots         // for those
+	infos     chan struct{} // holds a token for each file that /info looks at
+	watch     hangWatch
+	draining  atomic.Bool
 }
 
 // New returns a Server. It observes the Router, which must not be in use yet.
@@ -108,6 +110,7 @@ func New(config Config) *Server {
 		infos:    make(chan struct{}, infosAtOnce),
 		slots:    slots{most: config.MaxStreams, mostEach: config.MaxStreamsPerClient, each: make(map[string]int)},
 	}
+	s.fallbacks = newFallbackMetrics(config.Metrics, config.Fallback, s.metrics)
 	s.metrics.watchStores(config.Metrics, config.Recordings)
 	s.metrics.watchStreams(config.Metrics, s.Streams)
 	config.Recordings.Observe = s.metrics.opened
