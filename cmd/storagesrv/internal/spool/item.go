@@ -40,16 +40,16 @@ const (
 	reserveStep = 1 << 20  // bytes that are reserved at a time if nobody knows how many will come
 )
 
-// fill writes what comes from the source.
+// fill writes what comes from the source. What failed cannot be opened any more
+// when those who read it are told.
 func (i *item) fill() {
 	err := i.write()
 	i.source.Body.Close()
+	i.spool.filled(i, i.have, err) // nobody else writes have
 	i.mu.Lock()
+	defer i.mu.Unlock()
 	i.end, i.err = true, err
 	i.tell()
-	have := i.have
-	i.mu.Unlock()
-	i.spool.filled(i, have, err)
 }
 
 func (i *item) write() error {
