@@ -34,7 +34,10 @@ func newFallbackRig(t *testing.T, content metadatatest.Content, playback string)
 	t.Helper()
 	r := &fallbackRig{dir: t.TempDir(), recorder: metadatatest.New("playback", "recorder-secret"), plain: content.Data}
 	api := httptest.NewServer(r.recorder)
-	t.Cleanup(api.Close)
+	t.Cleanup(func() {
+		api.CloseClientConnections() // a browser that plays holds one
+		api.Close()
+	})
 	r.address = strings.TrimPrefix(api.URL, "http://")
 	stop := time.Date(2013, 10, 12, 16, 38, 56, 0, time.UTC)
 	r.recorder.Set(metadata.Call{ID: "call-1", State: 6, Files: []metadata.File{{ID: "01", Start: stop.Add(-time.Hour), Stop: stop, Path: "/r/a.wav", Encrypted: true}}})
@@ -45,7 +48,7 @@ func newFallbackRig(t *testing.T, content metadatatest.Content, playback string)
 		"spool/other.tmp": "",
 		"storagesrv.yaml": fmt.Sprintf(`{http: {listen: "127.0.0.1:0", admin: "127.0.0.1:0"},
 			metadata: {url: "http://%s", username: playback, password_file: password},
-			storage: [{prefix: /r, mount: {root: %s/recordings}}], playback: {spool: {dir: spool}, %s}}`, r.address, r.dir, playback),
+			storage: [{prefix: /r, mount: {root: "%s/recordings"}}], playback: {spool: {dir: spool}, %s}}`, r.address, r.dir, playback),
 	} {
 		file := filepath.Join(r.dir, name)
 		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
