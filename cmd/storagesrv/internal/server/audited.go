@@ -79,3 +79,18 @@ func (s *Server) auditRefusal(rec *record, p *problem) {
 		s.config.Audit.Refuse(rec.listener(), rec.requestID, p.name)
 	}
 }
+
+// auditRedirect tells the audit of a listener who is about to be sent to the
+// recorder, which will not say what becomes of it.
+func (s *Server) auditRedirect(r *http.Request) error {
+	if r.Method != http.MethodGet {
+		return nil
+	}
+	rec := recordOf(r.Context())
+	playback, err := s.config.Audit.Begin(r.Context(), rec.listener(), rec.requestID, 0)
+	if err != nil {
+		return err
+	}
+	playback.End(audit.Redirected)
+	return nil
+}

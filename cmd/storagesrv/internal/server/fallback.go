@@ -85,7 +85,7 @@ func (s *Server) instead(w *response, r *http.Request, err error) (*recording, e
 	record.fallback = way
 	var rec *recording
 	if way == Redirect {
-		err = s.redirect(w, ctx, u)
+		err = s.redirect(w, r, u)
 		record.redirected = err == nil
 	} else {
 		record.store = recorderLabel
@@ -111,7 +111,8 @@ func ofFallback(err error) error {
 const linkLife = time.Hour
 
 // redirect sends the listener to the recorder.
-func (s *Server) redirect(w http.ResponseWriter, ctx context.Context, u *unplayable) error {
+func (s *Server) redirect(w http.ResponseWriter, r *http.Request, u *unplayable) error {
+	ctx := r.Context()
 	life := linkLife
 	if length := u.file.Stop.Sub(u.file.Start); length > 0 && !u.file.Start.IsZero() {
 		life += min(length, 24*time.Hour)
@@ -122,6 +123,9 @@ func (s *Server) redirect(w http.ResponseWriter, ctx context.Context, u *unplaya
 	}
 	if !s.config.Fallback.allows(link) {
 		return fmt.Errorf("%w: %q", badMetadata.because("its link leads to a host that playback.redirect_hosts does not name"), bounded(link.Host))
+	}
+	if err := s.auditRedirect(r); err != nil {
+		return err
 	}
 	h := w.Header()
 	h.Set("Location", link.String())
