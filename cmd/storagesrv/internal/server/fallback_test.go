@@ -2,7 +2,6 @@ package server_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -16,13 +15,8 @@ import (
 	"storagesrv/metadata/metadatatest"
 )
 
-// ciphertext is what no proof finds anything in.
-var ciphertext = func() []byte {
-	data := make([]byte, 100_000)
-	rand.Read(data)
-	data[0] = 0
-	return data
-}()
+// noise is what no proof finds anything in.
+var noise = ciphertext(100_000)
 
 // A broken is a way in which the storage cannot play a call.
 type broken struct {
@@ -34,14 +28,14 @@ type broken struct {
 
 var allBroken = []broken{
 	{"encrypted", "encrypted", 422, func(r *rig, id string) {
-		r.call(id, r.file(id+".wav", append([]byte("Salted__"), ciphertext...)))
+		r.call(id, r.file(id+".wav", append([]byte("Salted__"), noise...)))
 	}},
 	{"marked by the recorder", "encrypted", 422, func(r *rig, id string) {
-		call := r.call(id, r.file(id+".wav", ciphertext))
+		call := r.call(id, r.file(id+".wav", noise))
 		call.Files[0].Encrypted = true
 		r.recorder.Set(call)
 	}},
-	{"unrecognized", "unrecognized", 422, func(r *rig, id string) { r.call(id, r.file(id+".wav", ciphertext)) }},
+	{"unrecognized", "unrecognized", 422, func(r *rig, id string) { r.call(id, r.file(id+".wav", noise)) }},
 	{"missing", "recording-missing", 404, func(r *rig, id string) {
 		r.file("other.wav", nil) // a mount without a file is down
 		r.call(id, prefix+"/nowhere/"+id+".wav")
@@ -156,12 +150,12 @@ func TestRedirectLeadsToTheRecordersLink(t *testing.T) {
 
 func TestRedirectNamesTheFile(t *testing.T) {
 	r := newRig(t, rigConfig{fallback: by(t, server.Redirect)})
-	r.call("call-1", r.file("a.wav", ciphertext), r.file("b.wav", ciphertext))
+	r.call("call-1", r.file("a.wav", noise), r.file("b.wav", noise))
 	r.recorder.SetContent("call-1", "02", metadatatest.Content{Data: wav(1000)})
 	if got := r.get("/recordings/call-1?file_id=02"); got.status != 302 || !strings.Contains(got.header.Get("Location"), "file_id=02") {
 		t.Errorf("status %d %v", got.status, got.header)
 	}
-	nameless := r.call("call-2", r.file("c.wav", ciphertext))
+	nameless := r.call("call-2", r.file("c.wav", noise))
 	nameless.Files[0].ID = ""
 	r.recorder.Set(nameless)
 	r.recorder.SetContent("call-2", "", metadatatest.Content{Data: wav(1000)})

@@ -231,8 +231,8 @@ func TestProxyServesNothingButMedia(t *testing.T) {
 			status  int
 		}{
 			{"a page", page, "unrecognized", 422},
-			{"ciphertext", ciphertext, "unrecognized", 422},
-			{"marked ciphertext", append([]byte("Salted__"), ciphertext...), "encrypted", 422},
+			{"ciphertext", noise, "unrecognized", 422},
+			{"marked ciphertext", append([]byte("Salted__"), noise...), "encrypted", 422},
 			{"nothing", nil, "no-recording", 404},
 			{"a bare header", wav(0), "no-recording", 404},
 		} {
@@ -535,7 +535,7 @@ func TestProxyOfACallInProgressSharesNothing(t *testing.T) {
 	for kind, content := range recorders {
 		t.Run(kind, func(t *testing.T) {
 			r := newRig(t, rigConfig{fallback: by(t, server.Proxy)})
-			call := r.call("call-1", r.file("a.wav", append([]byte("Salted__"), ciphertext...)))
+			call := r.call("call-1", r.file("a.wav", append([]byte("Salted__"), noise...)))
 			call.State = 4
 			r.recorder.Set(call)
 			for _, n := range []int{10_000, 20_000, 30_000} {
