@@ -61,18 +61,10 @@ func TestAMountThatReplacesOneThatHangsIsWell(t *testing.T) {
 		leadTo(t, root, well)
 		recovers(t, store)
 		becomes(t, store, true)
-		var calls sync.WaitGroup
 		for i := range listeners {
-			calls.Go(func() {
-				if err := reads(store, another(i)); err != nil {
-					t.Error(err)
-				}
-			})
+			eventually(t, "another is read", func() bool { return reads(store, another(i)) == nil })
 		}
-		calls.Wait()
-		if n, want := store.Stuck(), (i+1)*mostStuck; n != want {
-			t.Errorf("%d calls count as stuck, and %d do hang", n, want)
-		}
+		eventually(t, "what hangs is counted", func() bool { return store.Stuck() == (i+1)*mostStuck })
 	}
 	for _, f := range dead {
 		f.Release()

@@ -184,6 +184,13 @@ func rawApp(t *testing.T, answer func(conn *net.TCPConn, question string)) strin
 	return "http://" + listener.Addr().String() + "/"
 }
 
+// credential is the cookie of a question.
+func credential(question string) string {
+	_, rest, _ := strings.Cut(question, "session=")
+	value, _, _ := strings.Cut(rest, "\r\n")
+	return value
+}
+
 func TestForwardWithoutAnAnswer(t *testing.T) {
 	untilClosed := func(conn net.Conn) { io.Copy(io.Discard, conn) }
 	for name, answer := range map[string]func(*net.TCPConn, string){
@@ -191,6 +198,10 @@ func TestForwardWithoutAnAnswer(t *testing.T) {
 		"hangs in the header": func(conn *net.TCPConn, _ string) { io.WriteString(conn, "HTTP/1.1 200 OK\r\nA: b"); untilClosed(conn) },
 		"says to wait": func(conn *net.TCPConn, _ string) {
 			io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\n\r\n")
+			untilClosed(conn)
+		},
+		"switches protocols": func(conn *net.TCPConn, _ string) {
+			io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 			untilClosed(conn)
 		},
 		"resets":      func(conn *net.TCPConn, _ string) { conn.SetLinger(0) },
@@ -205,10 +216,16 @@ func TestForwardWithoutAnAnswer(t *testing.T) {
 		"endless early hints": func(conn *net.TCPConn, _ string) {
 			io.WriteString(conn, strings.Repeat("HTTP/1.1 103 Early Hints\r\n\r\n", 10_000)+"HTTP/1.1 200 OK\r\n\r\n")
 		},
-		"an echo":             func(conn *net.TCPConn, question string) { io.WriteString(conn, question+question) },
-		"an echo as a header": func(conn *net.TCPConn, question string) { io.WriteString(conn, "HTTP/1.1 200 OK\r\n "+question) },
-		"an echo as a status": func(conn *net.TCPConn, question string) {
-			io.WriteString(conn, "HTTP/1.1 "+strings.ReplaceAll(question, "\r\n", " ")+"\r\n\r\n")
+		"echoes":                   func(conn *net.TCPConn, question string) { io.WriteString(conn, question+question) },
+		"echoes as what it speaks": func(conn *net.TCPConn, question string) { io.WriteString(conn, credential(question)+"\r\n\r\n") },
+		"echoes as its status": func(conn *net.TCPConn, question string) {
+			io.WriteString(conn, "HTTP/1.1 "+credential(question)+"\r\n\r\n")
+		},
+		"echoes as a header": func(conn *net.TCPConn, question string) {
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n"+credential(question)+"\r\n\r\n")
+		},
+		"echoes as a broken header": func(conn *net.TCPConn, question string) {
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\n "+credential(question)+"\r\n\r\n")
 		},
 		"not HTTP": func(conn *net.TCPConn, _ string) { io.WriteString(conn, "SSH-2.0-OpenSSH_9.2\r\n") },
 		"HTTP/2":   func(conn *net.TCPConn, _ string) { io.WriteString(conn, "\x00\x00\x00\x04\x00\x00\x00\x00\x00") },
@@ -308,6 +325,7 @@ func TestForwardKeepsAnswersApart(t *testing.T) {
 		"call":                      {func(r *access.Request) { r.CallID = "2" }, false},
 		"file":                      {func(r *access.Request) { r.FileID = "02" }, false},
 		"no file":                   {func(r *access.Request) { r.FileID = "" }, false},
+		"the file in the call's id": {func(r *access.Request) { r.CallID, r.FileID = "1X-Storagesrv-File-Id01", "" }, false},
 		"path":                      {func(r *access.Request) { r.HTTP.URL.Path = "/recordings/1/info" }, false},
 		"query":                     {func(r *access.Request) { r.HTTP.URL.RawQuery = "download=1" }, false},
 		"method":                    {func(r *access.Request) { r.HTTP.Method = http.MethodHead }, false},
@@ -490,7 +508,6 @@ func TestForwardKeepsItsConnection(t *testing.T) {
 			io.WriteString(w, strings.Repeat("x", 60_000))
 		}))
 		f := newForward(t, access.ForwardConfig{URL: "http://crm.example.lan/", Dial: w.dial})
-		t.Setenv("HTTP_PROXY", "http://proxy.example.lan:3128")
 		for range 5 {
 			if _, err := f.Admit(request(nil)); err != nil {
 				t.Fatal(err)

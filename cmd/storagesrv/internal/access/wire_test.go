@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"testing"
 
@@ -12,7 +13,10 @@ import (
 	"storagesrv/cmd/storagesrv/internal/access"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	os.Setenv("HTTP_PROXY", "http://proxy.example.lan:3128") // which nothing here may use
+	goleak.VerifyTestMain(m)
+}
 
 // A wire is a network in memory with one server, whatever its address: there
 // synctest knows who waits for what.

@@ -38,6 +38,10 @@ type Config struct {
 	// kernel, and only a crash of the machine loses them.
 	Required bool
 
+	// Patience is how long the disk may take before it counts as one that hangs,
+	// and a listener waits for it at most; 0 means 5 s if Required, else 1 s.
+	Patience time.Duration
+
 	MaxOpen int          // listeners kept in memory, besides those being sent to; 0 means 20,000
 	Log     *slog.Logger // nil: nothing is logged
 
@@ -59,7 +63,11 @@ const (
 	// endTimeout is how long responses may take to end that were cut, when a
 	// Log is closed.
 	endTimeout = time.Second
-	// closeTimeout is how long the last lines may take to be written.
+	// patienceRequired and patienceOptional are Config.Patience.
+	patienceRequired = 5 * time.Second
+	patienceOptional = time.Second
+	// closeTimeout is how long the last lines may take to be written; Patience if
+	// that is more.
 	closeTimeout = 5 * time.Second
 )
 
@@ -82,6 +90,9 @@ type Log struct {
 // cannot be written; a file that is not required may become writable later.
 func Open(c Config) (*Log, error) {
 	c.MaxOpen = cmp.Or(c.MaxOpen, 20_000)
+	if c.Patience == 0 {
+		c.Patience = patience(c.Required)
+	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
@@ -106,6 +117,13 @@ func Open(c Config) (*Log, error) {
 		return nil, err
 	}
 	return l, nil
+}
+
+func patience(required bool) time.Duration {
+	if required {
+		return patienceRequired
+	}
+	return patienceOptional
 }
 
 // Reopen opens the file again, after it was moved away. No line is lost.

@@ -244,11 +244,6 @@ func TestMemoryIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out buffer
 		log := open(t, audit.Config{Stdout: &out, MaxOpen: 100})
-		listener := func(i int) audit.Listener {
-			who := anna
-			who.CallID = fmt.Sprint(i)
-			return who
-		}
 		var running []*audit.Playback // these are bounded by whoever sends
 		for i := range 150 {
 			running = append(running, begin(t, log, listener(-i-1), "a", 1000))

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 
@@ -46,12 +45,6 @@ func fill(t *testing.T, dir string) (free func()) {
 	}
 }
 
-func listener(i int) audit.Listener {
-	who := anna
-	who.CallID = fmt.Sprint(i)
-	return who
-}
-
 // A disk that becomes full tears a line. Nothing starts until there is room
 // again, and what has started is not lost.
 func TestADiskThatBecomesFull(t *testing.T) {
@@ -81,7 +74,7 @@ func TestADiskThatBecomesFull(t *testing.T) {
 		if err := log.Close(); err != nil {
 			t.Error(err)
 		}
-		lines, torn := wholeLines(t, file)
+		lines, torn := wholeLines(t, contents(t, file))
 		if torn == 0 {
 			t.Error("no line was torn")
 		}
@@ -94,25 +87,6 @@ func TestADiskThatBecomesFull(t *testing.T) {
 			t.Errorf("%d lines of %d listeners", len(lines), len(began))
 		}
 	})
-}
-
-// wholeLines counts the lines of a file by event and call, and those that are
-// torn.
-func wholeLines(t *testing.T, file string) (lines map[string]int, torn int) {
-	t.Helper()
-	var whole strings.Builder
-	for line := range strings.Lines(contents(t, file)) {
-		if strings.HasSuffix(line, "}\n") {
-			whole.WriteString(line)
-		} else {
-			torn++
-		}
-	}
-	lines = make(map[string]int)
-	for _, e := range read(t, whole.String()) {
-		lines[e.Event+" "+e.CallID]++
-	}
-	return lines, torn
 }
 
 func TestADirectoryThatBecomesReadOnly(t *testing.T) {
@@ -140,7 +114,7 @@ func TestADirectoryThatBecomesReadOnly(t *testing.T) {
 	if err := log.Close(); err != nil {
 		t.Error(err)
 	}
-	if got, _ := wholeLines(t, file); len(got) != 4 || got["started 3"] != 1 {
+	if got, _ := wholeLines(t, contents(t, file)); len(got) != 4 || got["started 3"] != 1 {
 		t.Errorf("%v", got)
 	}
 }

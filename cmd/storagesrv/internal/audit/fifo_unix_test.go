@@ -7,6 +7,7 @@ import (
 	"os"
 	"syscall"
 	"testing"
+	"time"
 
 	"storagesrv/cmd/storagesrv/internal/audit"
 )
@@ -20,7 +21,7 @@ func TestAFileThatHangsDoesNotHangTheServer(t *testing.T) {
 		if err := syscall.Mkfifo(file, 0o640); err != nil {
 			t.Skip(err)
 		}
-		log, err := audit.Open(audit.Config{File: file, Quiet: quiet, Required: required})
+		log, err := audit.Open(audit.Config{File: file, Quiet: quiet, Required: required, Patience: time.Second / 10})
 		if required != (err != nil) {
 			t.Errorf("%v", err)
 		}
@@ -33,9 +34,10 @@ func TestAFileThatHangsDoesNotHangTheServer(t *testing.T) {
 				t.Error("no error of closing it")
 			}
 		}
-		reader, err := os.OpenFile(file, os.O_RDONLY|syscall.O_NONBLOCK, 0) // ends what hangs
-		if err := errors.Join(err, reader.Close()); err != nil {
-			t.Error(err)
+		reader, err := os.OpenFile(file, os.O_RDWR, 0) // ends what hangs
+		if err := errors.Join(err, os.Remove(file)); err != nil {
+			t.Fatal(err)
 		}
+		t.Cleanup(func() { reader.Close() })
 	})
 }

@@ -91,6 +91,7 @@ func TestNoLineIsLostInARotation(t *testing.T) {
 			}
 			for i := range rotations {
 				<-turns
+				await(t, "the next file", func() bool { _, err := os.Stat(file); return err == nil })
 				if err := errors.Join(os.Rename(file, fmt.Sprint(file, ".", i)), reopen(log)); err != nil {
 					t.Fatal(err)
 				}
@@ -136,7 +137,7 @@ func TestARemovedFileIsBegunAnew(t *testing.T) {
 
 func TestAnAuditThatIsRequiredMustBeThereAtTheStart(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "missing", "audit.jsonl")
-	if _, err := audit.Open(audit.Config{File: file, Quiet: quiet, Required: true}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := audit.Open(audit.Config{File: file, Quiet: quiet, Required: true, Patience: hung}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v", err)
 	}
 }
@@ -231,9 +232,7 @@ func TestPlaybackGoesOnWithoutAnAuditThatIsNotRequired(t *testing.T) {
 			log := open(t, config)
 			breakIt()
 			for i := range 100 {
-				who := anna
-				who.CallID = fmt.Sprint(i)
-				play(t, log, who, "a", 0, 1000)
+				play(t, log, listener(i), "a", 0, 1000)
 			}
 			if counts.failed.Load() == 0 {
 				t.Error("nothing has failed")

@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"strings"
 	"sync"
@@ -38,7 +37,7 @@ func (p *pipe) Write(b []byte) (int, error) {
 func TestADiskThatHangsRefusesWhenItIsRequired(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipe := newPipe()
-		log := open(t, audit.Config{Stdout: pipe, Required: true})
+		log := openAsIs(t, audit.Config{Stdout: pipe, Required: true})
 		defer pipe.release()
 		bert := anna
 		bert.Who = "bert"
@@ -67,13 +66,8 @@ func TestADiskThatHangsIsNotWaitedForWhenItIsNotRequired(t *testing.T) {
 		config := audit.Config{Stdout: pipe}
 		var counts counts
 		counts.watch(&config)
-		log := open(t, config)
+		log := openAsIs(t, config)
 		start := time.Now()
-		listener := func(i int) audit.Listener {
-			who := anna
-			who.CallID = fmt.Sprint(i)
-			return who
-		}
 		for i := range 100 {
 			play(t, log, listener(i), "a", 0, 1000)
 		}
@@ -98,7 +92,7 @@ func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 		config := audit.Config{Stdout: pipe}
 		var counts counts
 		counts.watch(&config)
-		log := open(t, config)
+		log := openAsIs(t, config)
 		defer pipe.release()
 		who := anna
 		who.Who, who.FileID = strings.Repeat("\x01", 256), strings.Repeat("\x01", 256)
@@ -126,7 +120,7 @@ func TestCloseDoesNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipe := newPipe()
 		var text buffer
-		log := open(t, audit.Config{Stdout: pipe, Log: slog.New(slog.NewJSONHandler(&text, nil))})
+		log := openAsIs(t, audit.Config{Stdout: pipe, Log: slog.New(slog.NewJSONHandler(&text, nil))})
 		play(t, log, anna, "a", 0, 1000)
 		start := time.Now()
 		if err := log.Close(); err == nil {
@@ -142,10 +136,11 @@ func TestCloseDoesNotWaitForever(t *testing.T) {
 	})
 }
 
-// A failing is standard output that takes half of what it is given, until it is
-// mended.
+// A failing is standard output that takes a part of what it is given, until it
+// is mended.
 type failing struct {
 	buffer
+	part   func(size int) int
 	mended atomic.Bool
 }
 
@@ -153,41 +148,40 @@ func (f *failing) Write(p []byte) (int, error) {
 	if f.mended.Load() {
 		return f.buffer.Write(p)
 	}
-	n, _ := f.buffer.Write(p[:len(p)/2])
-	return n, errors.New("the other half does not fit")
+	n, _ := f.buffer.Write(p[:f.part(len(p))])
+	return n, errors.New("the rest does not fit")
 }
 
 func TestALineThatWasTornIsWrittenAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out := &failing{}
-		log := open(t, audit.Config{Stdout: out})
-		for i := range 5 {
-			who := anna
-			who.CallID = fmt.Sprint(i)
-			log.Refuse(who, "a", "forbidden")
-		}
-		synctest.Wait()
-		out.mended.Store(true)
-		time.Sleep(5 * time.Second) // it is tried again
-		synctest.Wait()
-		var whole strings.Builder
-		torn := 0
-		for line := range strings.Lines(out.String()) {
-			if strings.HasSuffix(line, "}\n") {
-				whole.WriteString(line)
-			} else {
-				torn++
-			}
-		}
-		seen := make(map[string]bool)
-		for _, e := range read(t, whole.String()) {
-			if seen[e.CallID] {
-				t.Errorf("twice: %s", e.CallID)
-			}
-			seen[e.CallID] = true
-		}
-		if len(seen) != 5 || torn == 0 {
-			t.Errorf("%d lines, %d torn: %s", len(seen), torn, out.String())
-		}
-	})
+	for name, part := range map[string]func(int) int{
+		"nothing":           func(int) int { return 0 },
+		"a byte":            func(int) int { return 1 },
+		"half":              func(size int) int { return size / 2 },
+		"all but two bytes": func(size int) int { return size - 2 },
+		"all but a newline": func(size int) int { return size - 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				out := &failing{part: part}
+				log := open(t, audit.Config{Stdout: out})
+				for i := range 5 {
+					log.Refuse(listener(i), "a", "forbidden")
+					synctest.Wait()
+				}
+				out.mended.Store(true)
+				log.Refuse(listener(5), "a", "forbidden")
+				time.Sleep(5 * time.Second) // it is tried again
+				synctest.Wait()
+				lines, torn := wholeLines(t, out.String())
+				for line, n := range lines {
+					if n != 1 {
+						t.Errorf("%s stands there %d times", line, n)
+					}
+				}
+				if len(lines) != 6 || torn == 0 && strings.HasPrefix(name, "half") {
+					t.Errorf("%d lines, %d torn: %s", len(lines), torn, out.String())
+				}
+			})
+		})
+	}
 }

@@ -110,7 +110,14 @@ func (c *counts) String() string {
 	return fmt.Sprint("wrote ", c.wrote, ", dropped ", c.dropped)
 }
 
+// open opens a Log that is patient with a busy machine.
 func open(t testing.TB, c audit.Config) *audit.Log {
+	t.Helper()
+	c.Patience = hung
+	return openAsIs(t, c)
+}
+
+func openAsIs(t testing.TB, c audit.Config) *audit.Log {
 	t.Helper()
 	if c.Quiet == 0 {
 		c.Quiet = quiet
@@ -163,4 +170,29 @@ func await(t testing.TB, what string, holds func() bool) {
 			t.Fatalf("waited in vain: %s", what)
 		}
 	}
+}
+
+// listener is one of many.
+func listener(i int) audit.Listener {
+	who := anna
+	who.CallID = fmt.Sprint(i)
+	return who
+}
+
+// wholeLines counts lines by event and call, and those that are torn.
+func wholeLines(t testing.TB, text string) (lines map[string]int, torn int) {
+	t.Helper()
+	var whole strings.Builder
+	for line := range strings.Lines(text) {
+		if strings.HasSuffix(line, "}\n") {
+			whole.WriteString(line)
+		} else {
+			torn++
+		}
+	}
+	lines = make(map[string]int)
+	for _, e := range read(t, whole.String()) {
+		lines[e.Event+" "+e.CallID]++
+	}
+	return lines, torn
 }

@@ -10,11 +10,6 @@ import (
 )
 
 const (
-	// patience is how long a disk may take before it counts as one that hangs,
-	// and a listener is kept waiting for it; less if the audit is not required.
-	patience         = 5 * time.Second
-	patienceOptional = time.Second
-
 	retryEvery  = time.Second // while lines cannot be written
 	remindEvery = time.Minute // of that, in the log
 
@@ -45,9 +40,8 @@ var (
 // a sink that hangs keeps nobody waiting for ever. What cannot be written is
 // kept for later, but for started lines that are required: those do not start.
 type writer struct {
-	config   Config
-	sink     sink
-	patience time.Duration
+	config Config
+	sink   sink
 
 	wake    chan struct{}   // holds one token when there is something to write
 	reopens chan chan error // answered when the sink was reopened
@@ -65,19 +59,15 @@ type writer struct {
 
 func newWriter(c Config) *writer {
 	w := &writer{
-		config:   c,
-		sink:     &stream{w: c.Stdout},
-		patience: patienceOptional,
-		wake:     make(chan struct{}, 1),
-		reopens:  make(chan chan error),
-		closing:  make(chan struct{}),
-		ended:    make(chan struct{}),
+		config:  c,
+		sink:    &stream{w: c.Stdout},
+		wake:    make(chan struct{}, 1),
+		reopens: make(chan chan error),
+		closing: make(chan struct{}),
+		ended:   make(chan struct{}),
 	}
 	if c.File != "" {
 		w.sink = &file{path: c.File, sync: c.Required, log: c.Log}
-	}
-	if c.Required {
-		w.patience = patience
 	}
 	go w.run() // until Close
 	return w
@@ -121,7 +111,7 @@ func (w *writer) put(l *line) (mayWrite bool, err error) {
 }
 
 // hangs is called with w.mu held.
-func (w *writer) hangs() bool { return !w.since.IsZero() && time.Since(w.since) >= w.patience }
+func (w *writer) hangs() bool { return !w.since.IsZero() && time.Since(w.since) >= w.config.Patience }
 
 // await waits until a line was tried, and returns what came of it.
 func (w *writer) await(ctx context.Context, l *line) error {
@@ -136,7 +126,7 @@ func (w *writer) await(ctx context.Context, l *line) error {
 	if hopeless {
 		return errSilent
 	}
-	patience := time.NewTimer(w.patience)
+	patience := time.NewTimer(w.config.Patience)
 	defer patience.Stop()
 	select {
 	case <-l.done:
@@ -151,7 +141,7 @@ func (w *writer) await(ctx context.Context, l *line) error {
 
 // Reopen makes the sink begin anew.
 func (w *writer) Reopen() error {
-	answer, late := make(chan error, 1), time.After(w.patience)
+	answer, late := make(chan error, 1), time.After(w.config.Patience)
 	select {
 	case w.reopens <- answer:
 	case <-w.ended:
@@ -178,7 +168,7 @@ func (w *writer) Close() error {
 	close(w.closing)
 	select {
 	case <-w.ended:
-	case <-time.After(closeTimeout): // it hangs, and ends with the process
+	case <-time.After(max(closeTimeout, w.config.Patience)): // it hangs, and ends with the process
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -269,11 +259,14 @@ func (w *writer) take() []*line {
 
 // wrote settles a batch of which n bytes were written.
 func (w *writer) wrote(batch []*line, n int, err error) {
+	if err != nil {
+		w.report(err) // before anybody is told
+	}
 	w.mu.Lock()
 	w.since = time.Time{}
 	events := make(map[string]int)
 	done := 0
-	for ; done < len(batch) && n >= len(batch[done].text); done++ {
+	for ; done < len(batch) && n >= len(batch[done].text)-1; done++ { // the sink makes up for a newline
 		n -= len(batch[done].text)
 		events[batch[done].event]++
 		w.size -= len(batch[done].text)
@@ -297,9 +290,6 @@ func (w *writer) wrote(batch []*line, n int, err error) {
 	}
 	if dropped > 0 {
 		w.config.Dropped(started, dropped)
-	}
-	if err != nil {
-		w.report(err)
 	}
 	if recovered {
 		w.config.Log.Info("the audit is written again")

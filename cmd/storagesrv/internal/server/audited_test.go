@@ -33,12 +33,18 @@ type auditLine struct {
 func audited(t testing.TB, config rigConfig) (r *rig, lines func() []auditLine) {
 	t.Helper()
 	var out logBuffer
-	log, err := audit.Open(audit.Config{Stdout: &out, Quiet: time.Hour})
+	log, err := audit.Open(audit.Config{Stdout: &out, Quiet: time.Hour, Patience: hung})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
-	config.and = func(c *server.Config) { c.Audit = log }
+	and := config.and
+	config.and = func(c *server.Config) {
+		c.Audit = log
+		if and != nil {
+			and(c)
+		}
+	}
 	return newRig(t, config), func() (lines []auditLine) {
 		t.Helper()
 		if err := log.Close(); err != nil {
@@ -181,6 +187,50 @@ func TestRefusalsAreInTheAudit(t *testing.T) {
 	}
 }
 
+// Whoever came with a credential is named, and no credential is.
+func TestTheAuditNamesCallers(t *testing.T) {
+	var out logBuffer
+	log, err := audit.Open(audit.Config{Stdout: &out, Quiet: time.Hour, Patience: hung})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { log.Close() })
+	r, _ := guarded(t, func(c *server.Config) { c.Audit = log })
+	link := r.signed("call-1", "?subject=anna")
+	changed := strings.Replace(link, "/call-1/", "/call-2/", 1)
+	for _, c := range []struct {
+		path   string
+		header http.Header
+		want   string // event, who, via, call and outcome
+	}{
+		{"/recordings/call-1", bearer, "started crm token call-1 "},
+		{"/api/v2/calls/call-2.json/file?file_id=01", basic, "started crm token call-2 "},
+		{link, nil, "started anna link call-1 "},
+		{"/recordings/call-1", nil, "refused   call-1 unauthenticated"},
+		{"/recordings/call-1", header("Authorization", "Bearer wrong"), "refused   call-1 unauthenticated"},
+		{changed, nil, "refused   call-2 link-invalid"},
+		{"/recordings/nobody", bearer, "refused crm token nobody call-not-found"},
+	} {
+		before := len(out.String())
+		r.do("GET", c.path, c.header)
+		await(t, "a line", func() bool { return len(out.String()) > before })
+		var got auditLine
+		if err := json.Unmarshal([]byte(out.String()[before:]), &got); err != nil {
+			t.Fatal(err)
+		}
+		if s := fmt.Sprint(got.Event, " ", got.Who, " ", got.Via, " ", got.CallID, " ", got.Outcome); s != c.want {
+			t.Errorf("%s: %q, want %q", c.path, s, c.want)
+		}
+	}
+	log.Close()
+	_, sign, _ := strings.Cut(link, "sign=")
+	for _, secret := range []string{token, "wrong", sign, basic.Get("Authorization")[6:]} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("%s is in the audit", secret)
+		}
+	}
+}
+
 func TestAClientThatLeavesPlayedAPart(t *testing.T) {
 	for kind, store := range inProcess {
 		t.Run(kind, func(t *testing.T) {
@@ -237,22 +287,18 @@ func TestNothingIsSentThatARequiredAuditCannotTell(t *testing.T) {
 	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(audit.Config{File: filepath.Join(dir, "audit.jsonl"), Quiet: time.Hour, Required: true})
+	log, err := audit.Open(audit.Config{File: filepath.Join(dir, "audit.jsonl"), Quiet: time.Hour, Required: true, Patience: hung})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { log.Close() })
-	r := newRig(t, rigConfig{and: func(c *server.Config) { c.Audit = log }})
-	r.call("call-1", r.file("a.wav", wav(long)))
+	r, content := guarded(t, func(c *server.Config) { c.Audit = log })
+	link := r.signed("call-1", "")
 	if err := os.Rename(dir, dir+".gone"); err != nil {
 		t.Fatal(err)
 	}
-	for _, ranges := range []string{"", "bytes=0-1", "bytes=5-", "bytes=0-1,5-6"} {
-		header := http.Header{}
-		if ranges != "" {
-			header.Set("Range", ranges)
-		}
-		a := r.do("GET", "/recordings/call-1", header)
+	for _, ranges := range []string{"bytes=0-", "bytes=0-1", "bytes=5-", "bytes=0-1,5-6", "none"} {
+		a := r.do("GET", link, header("Range", ranges))
 		if a.status != 503 || a.problemName(t) != "audit-unavailable" || a.header.Get("Retry-After") == "" {
 			t.Errorf("%q: %d %s", ranges, a.status, a.body)
 		}
@@ -262,15 +308,13 @@ func TestNothingIsSentThatARequiredAuditCannotTell(t *testing.T) {
 			}
 		}
 	}
-	if a := r.do("HEAD", "/recordings/call-1", nil); a.status != 200 {
+	if a := r.do("HEAD", link, nil); a.status != 200 {
 		t.Errorf("HEAD %d", a.status)
 	}
 	if err := os.Rename(dir+".gone", dir); err != nil {
 		t.Fatal(err)
 	}
-	if a := r.get("/recordings/call-1"); a.status != 200 || len(a.body) != len(wav(long)) {
-		t.Errorf("%d, %d bytes, though it can be written again", a.status, len(a.body))
-	}
+	r.wantRecording("it can be written again", r.get(link), content)
 }
 
 // Many listen at once, each in a few ranges: as many lines are left as there
