@@ -53,6 +53,15 @@ func (f *File) Timeout() time.Duration {
 	return f.store.config.Timeout
 }
 
+// Sendable reports whether the kernel may send the file by itself, as it reads
+// it. By sshfs it may not: what sshfs leaves out when its connection ends becomes
+// zeros in the page cache, which its direct_io keeps reads out of, but not a
+// sendfile.
+func (f *File) Sendable() bool {
+	o, err := f.current()
+	return err == nil && !o.copied
+}
+
 // CountHung notes that n more sendfiles of the file hang, or fewer if n is
 // negative, for [Store.Stuck].
 func (f *File) CountHung(n int) { f.store.sends.Add(int64(n)) }

@@ -23,6 +23,7 @@ type opened struct {
 	info    fs.FileInfo
 	checked time.Time
 	on      *generation
+	copied  bool // it is to be read: see [File.Sendable]
 }
 
 // close closes the file soon.

@@ -188,6 +188,7 @@ func (s *Store) openOnce(name string) (*opened, error) {
 			o.file.Close()
 			return nil, err
 		}
+		o.copied = typeOf(o.info) == "fuse.sshfs"
 	}
 	return o, nil
 }

@@ -1,9 +1,13 @@
 package mount
 
 import (
+	"fmt"
+	"io/fs"
 	"iter"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 )
 
 // mountTable returns the lines about root of what the kernel has mounted, the
@@ -44,6 +48,21 @@ func mountPoints() iter.Seq2[string, string] {
 			}
 		}
 	}
+}
+
+// typeOf returns the type of the file system that a file is on, such as nfs4 or
+// fuse.sshfs, or "" if that is not known.
+func typeOf(info fs.FileInfo) string {
+	number := deviceOf(info).fs
+	device := fmt.Sprintf("%d:%d", unix.Major(number), unix.Minor(number))
+	for line := range mountPoints() {
+		if fields := strings.Fields(line); fields[2] == device {
+			_, after, _ := strings.Cut(line, " - ")
+			kind, _, _ := strings.Cut(after, " ")
+			return kind
+		}
+	}
+	return ""
 }
 
 // unescape undoes what the kernel does to characters that would end a field.

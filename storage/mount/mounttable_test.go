@@ -2,7 +2,10 @@
 
 package mount
 
-import "testing"
+import (
+	"os"
+	"testing"
+)
 
 func TestMountsThatCoverARoot(t *testing.T) {
 	for _, c := range []struct {
@@ -21,5 +24,17 @@ func TestMountsThatCoverARoot(t *testing.T) {
 	}
 	if mountTable("/") == "" {
 		t.Error("nothing is mounted at /")
+	}
+}
+
+func TestTypeOfAFileSystem(t *testing.T) {
+	for path, want := range map[string]string{"/proc/self": "proc", "/sys": "sysfs"} {
+		info, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := typeOf(info); got != want {
+			t.Errorf("%s: %q, want %q", path, got, want)
+		}
 	}
 }

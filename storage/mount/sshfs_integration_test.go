@@ -212,6 +212,21 @@ func TestSSHFSFileThatIsNewIsFoundByWhoAsksForThat(t *testing.T) {
 	findsWhatIsNew(t, newStore(t, mount.Config{Root: m.Root(), Timeout: time.Minute}), m.dir)
 }
 
+func TestSSHFSFilesAreNotSentByTheKernel(t *testing.T) {
+	dir := t.TempDir()
+	record(t, dir, recording, content)
+	for root, want := range map[string]bool{startSSHFS(t).Root(): false, startFaulty(t).Root(): true, dir: true} {
+		store := newStore(t, mount.Config{Root: root, Timeout: time.Minute})
+		for range 2 { // opened, and kept open
+			file := openFile(t, store, recording)
+			if got := file.(*mount.File).Sendable(); got != want {
+				t.Errorf("%s: %t", root, got)
+			}
+			file.Close()
+		}
+	}
+}
+
 // sshfs remembers for 20 s what it knows of a file, but for whoever opens it.
 func TestSSHFSFileThatChangesWhileItIsListenedTo(t *testing.T) {
 	for name, change := range map[string]func(*testing.T, *sshfs){

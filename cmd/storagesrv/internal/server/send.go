@@ -165,9 +165,9 @@ func (s *sender) sendContent(content *content, n int64) (int64, error) {
 	content.expect(n)
 	file, ok := content.File.(mountedFile)
 	switch mounted := ok && content.here(); {
-	case mounted && s.plain && n > byHand(file):
+	case mounted && s.plain && n > byHand(file) && file.Sendable():
 		return s.sendfile(content, file, n)
-	case mounted && (s.plain || s.secure && n <= atOnce):
+	case mounted && (s.plain || s.secure) && n <= atOnce:
 		return s.sendAtOnce(content, n)
 	}
 	return content.writeTo(s, n)

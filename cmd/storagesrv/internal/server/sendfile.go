@@ -16,9 +16,11 @@ import (
 	"storagesrv/storage"
 )
 
-// A mountedFile is a storage.File that the kernel can send.
+// A mountedFile is a storage.File of a mount or a disk.
 type mountedFile interface {
 	storage.File
+	// Sendable reports whether the kernel may send it.
+	Sendable() bool
 	// OSFile is what the kernel sends; it sets the position.
 	OSFile() *os.File
 	// Timeout is how long one system call on the file may take; 0 if it is on
