@@ -1,6 +1,6 @@
 // Command webapp is a small web app that plays calls through storagesrv in each
 // of the three ways, to users that it knows by a cookie, which its login page
-// hands out. It shows what an app has to do, and the tests play by it.
+// hands out. It shows what an app has to do.
 //
 //	webapp -play http://play.example.lan:8080 -domain example.lan -token-file token call-1 call-2 …
 package main
