@@ -39,7 +39,19 @@ func startFaulty(t *testing.T, pageCache bool, content []byte) *mounttest.Faulty
 	return faulty
 }
 
+// Whether a stream stops in a sendfile or in what is fetched for the next one
+// depends on how fast the client is scheduled; the program ends either way.
 func TestServeEndsWhileAStreamHangs(t *testing.T) {
+	for left := 10; !endsWhileAStreamHangs(t); left-- {
+		if left == 0 {
+			t.Fatal("no sendfile has hung")
+		}
+	}
+}
+
+// endsWhileAStreamHangs reports whether it was a sendfile that hung.
+func endsWhileAStreamHangs(t *testing.T) bool {
+	t.Helper()
 	faulty := startFaulty(t, true, sawtooth(2500))
 	kept, err := os.Open(filepath.Join(faulty.Root(), "a.wav"))
 	if err != nil {
@@ -69,12 +81,14 @@ func TestServeEndsWhileAStreamHangs(t *testing.T) {
 	p.terminate()
 	p.ends()
 	log := p.logged()
-	if took := time.Since(start); took > drained || !strings.Contains(log, `"msg":"ended","cut":1`) {
+	if took := time.Since(start); took > drained {
 		t.Errorf("after %v:\n%s", took, log)
 	}
-	if !strings.Contains(log, "the kernel hangs in the mount") {
-		t.Errorf("no sendfile has hung:\n%s", log)
+	hung := strings.Contains(log, "the kernel hangs in the mount")
+	if hung && !strings.Contains(log, `"msg":"ended","cut":1`) {
+		t.Errorf("the stream that hung was not cut:\n%s", log)
 	}
+	return hung
 }
 
 // Of the process the kernel keeps what waits for an answer of the mount, until
