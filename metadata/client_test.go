@@ -58,6 +58,9 @@ func start(t *testing.T, config metadata.ClientConfig) (*metadatatest.Recorder, 
 	server := httptest.NewServer(recorder)
 	t.Cleanup(server.Close)
 	config.URL = server.URL
+	if config.Timeout == 0 {
+		config.Timeout = patient
+	}
 	if config.Username == "" {
 		config.Username, config.Password = "playback", secret
 	}
@@ -361,7 +364,7 @@ func TestClientKeepsConnections(t *testing.T) {
 	}
 	server.Start()
 	defer server.Close()
-	client := newClient(t, metadata.ClientConfig{URL: server.URL})
+	client := newClient(t, metadata.ClientConfig{URL: server.URL, Timeout: patient})
 	recorder.Set(sampleCall("c1"))
 	for range 3 {
 		client.Call(t.Context(), "c1")
@@ -435,12 +438,12 @@ func TestClientHTTPS(t *testing.T) {
 
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}))
-	client := newClient(t, metadata.ClientConfig{URL: server.URL + "/miarec/", RootCAs: roots})
+	client := newClient(t, metadata.ClientConfig{URL: server.URL + "/miarec/", RootCAs: roots, Timeout: patient})
 	if _, err := client.Call(t.Context(), "c1"); err != nil {
 		t.Error(err)
 	}
 	recorder.Fail("", metadatatest.Reset())
-	stranger := newClient(t, metadata.ClientConfig{URL: server.URL + "/miarec"})
+	stranger := newClient(t, metadata.ClientConfig{URL: server.URL + "/miarec", Timeout: patient})
 	_, err := stranger.Call(t.Context(), "c1")
 	wantError(t, err, metadata.ErrUnavailable)
 	if n := recorder.Requests(""); n != 1 {
@@ -491,7 +494,7 @@ func TestClientHidesAPasswordThatTheRecorderRepeats(t *testing.T) {
 		recorder.Fail("c1", metadatatest.Body("application/json", body))
 		server := httptest.NewServer(recorder)
 		defer server.Close()
-		client := newClient(t, metadata.ClientConfig{URL: server.URL, Username: "u", Password: password})
+		client := newClient(t, metadata.ClientConfig{URL: server.URL, Username: "u", Password: password, Timeout: patient})
 		_, err := client.Call(t.Context(), "c1")
 		wantError(t, err, metadata.ErrMalformed)
 		if told := err.Error() + client.Health().Reason; strings.Contains(told, password) {
