@@ -64,7 +64,8 @@ func (r Request) host() string {
 // A Scheme lets requests in or not. Schemes are safe for concurrent use.
 type Scheme interface {
 	// Admit returns who asks. The error is or wraps an *Unauthenticated,
-	// ErrForbidden or ErrUnavailable, or is that of the request's context.
+	// ErrForbidden or ErrUnavailable, or is that of the request's context. With
+	// ErrForbidden comes who it is that may not.
 	Admit(Request) (Caller, error)
 }
 
@@ -140,16 +141,20 @@ func NewPolicy(failures *Failures, anonymous bool, schemes ...Scheme) *Policy {
 
 // Admit returns who asks, by the first scheme that lets the request in. If
 // none does, what a client can do about it decides which error is returned:
-// ErrUnavailable (try again), then ErrForbidden, then *Unauthenticated with the
-// challenges of all schemes. Invalid credentials count against the client's
+// ErrUnavailable (try again), then ErrForbidden with whom it is about, then
+// *Unauthenticated with the challenges of all schemes. Invalid credentials count against the client's
 // address; beyond its share they are ErrTooManyFailures. Valid ones never are,
 // so that one who guesses does not lock out others at the same address.
 func (p *Policy) Admit(r Request) (Caller, error) {
 	var refused refusals
+	var forbidden Caller
 	for _, scheme := range p.schemes {
 		caller, err := scheme.Admit(r)
 		if err == nil {
 			return caller, nil
+		}
+		if errors.Is(err, ErrForbidden) && forbidden.Name == "" {
+			forbidden = caller
 		}
 		refused = append(refused, err)
 	}
@@ -162,6 +167,9 @@ func (p *Policy) Admit(r Request) (Caller, error) {
 	err := refused.worst()
 	if e, ok := errors.AsType[*Unauthenticated](err); ok && e.Invalid && !p.failures.Allow(r.Client) {
 		return Caller{}, ErrTooManyFailures
+	}
+	if errors.Is(err, ErrForbidden) {
+		return forbidden, err
 	}
 	return Caller{}, err
 }

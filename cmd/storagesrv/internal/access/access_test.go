@@ -88,21 +88,23 @@ func (s says) Admit(access.Request) (access.Caller, error) { return s.caller, s.
 
 func TestAnySchemeLetsIn(t *testing.T) {
 	anna := says{caller: access.Caller{Name: "anna", Via: access.ByForward}}
-	forbidden := says{err: fmt.Errorf("not hers: %w", access.ErrForbidden)}
+	bert := access.Caller{Name: "bert", Via: access.ByJWT}
+	forbidden := says{bert, fmt.Errorf("not his: %w", access.ErrForbidden)}
 	down := says{err: fmt.Errorf("refused: %w", access.ErrUnavailable)}
 	stranger := says{err: &access.Unauthenticated{Challenges: []string{"Cookie", "Bearer"}, Reason: errors.New("who?")}}
 	nobody := says{err: &access.Unauthenticated{Challenges: []string{"Bearer"}}}
 	for name, c := range map[string]struct {
 		schemes []access.Scheme
 		want    error // nil: let in
+		caller  access.Caller
 	}{
-		"the last of them":                         {[]access.Scheme{forbidden, down, stranger, anna}, nil},
-		"who does not answer might let in":         {[]access.Scheme{forbidden, down, nobody}, access.ErrUnavailable},
-		"who knows the caller, before who do not":  {[]access.Scheme{nobody, forbidden, stranger}, access.ErrForbidden},
-		"an error that says nothing of the caller": {[]access.Scheme{nobody, says{err: context.Canceled}}, context.Canceled},
+		"the last of them":                         {[]access.Scheme{forbidden, down, stranger, anna}, nil, anna.caller},
+		"who does not answer might let in":         {[]access.Scheme{forbidden, down, nobody}, access.ErrUnavailable, access.Caller{}},
+		"who knows the caller, before who do not":  {[]access.Scheme{nobody, forbidden, stranger}, access.ErrForbidden, bert},
+		"an error that says nothing of the caller": {[]access.Scheme{nobody, says{err: context.Canceled}}, context.Canceled, access.Caller{}},
 	} {
 		caller, err := access.NewPolicy(access.NewFailures(), false, c.schemes...).Admit(request(nil))
-		if !errors.Is(err, c.want) || c.want == nil && caller != anna.caller {
+		if !errors.Is(err, c.want) || caller != c.caller {
 			t.Errorf("%s: %+v, %v", name, caller, err)
 		}
 	}

@@ -130,11 +130,12 @@ func (j *JWT) Admit(r Request) (Caller, error) {
 	if err != nil {
 		return Caller{}, refusal(err)
 	}
-	if !j.allows(claims, r.CallID) {
-		return Caller{}, fmt.Errorf("%w: the JSON web token does not list it", ErrForbidden)
-	}
 	subject, _ := claims.GetSubject() // "" if it is no string
-	return Caller{Printable(subject), ByJWT}, nil
+	caller := Caller{Printable(subject), ByJWT}
+	if !j.allows(claims, r.CallID) {
+		return caller, fmt.Errorf("%w: the JSON web token does not list it", ErrForbidden)
+	}
+	return caller, nil
 }
 
 // find returns the token of a request and its header, which is nil if there is

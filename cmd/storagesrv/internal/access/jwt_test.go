@@ -338,8 +338,8 @@ func TestJWTForCalls(t *testing.T) {
 	} {
 		r := request(bearer(sign("ed", object{"alg": "EdDSA", "kid": "ed"}, valid("https://example.lan/calls", c.claim))))
 		r.CallID = c.call
-		if _, err := j.Admit(r); c.in != (err == nil) || err != nil && !errors.Is(err, access.ErrForbidden) {
-			t.Errorf("%s: %v", name, err)
+		if caller, err := j.Admit(r); c.in != (err == nil) || err != nil && !errors.Is(err, access.ErrForbidden) || caller.Via != access.ByJWT || caller.Name == "" {
+			t.Errorf("%s: %+v, %v", name, caller, err)
 		}
 	}
 	expired := sign("ed", object{"alg": "EdDSA", "kid": "ed"}, valid("https://example.lan/calls", "1", "exp", 1))

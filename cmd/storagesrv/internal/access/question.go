@@ -79,15 +79,16 @@ func (f *Forward) ask(r Request) http.Header {
 // in somewhere: a page that answers 200 there lets nobody in.
 func (f *Forward) judge(response *http.Response) (Caller, error) {
 	status := response.StatusCode
+	caller := Caller{Printable(response.Header.Get(f.config.UserHeader)), ByForward}
 	switch {
 	case 200 <= status && status <= 299:
-		return Caller{Printable(response.Header.Get(f.config.UserHeader)), ByForward}, nil
+		return caller, nil
 	case 300 <= status && status <= 399:
 		return Caller{}, &Unauthenticated{Reason: fmt.Errorf("the web app redirects, with status %d", status)}
 	case status == http.StatusUnauthorized:
 		return Caller{}, &Unauthenticated{Challenges: challenges(response.Header), Reason: errors.New("the web app does not know the caller")}
 	case status == http.StatusForbidden:
-		return Caller{}, &Forbidden{Challenges: challenges(response.Header), Reason: errors.New("the web app forbids it")}
+		return caller, &Forbidden{Challenges: challenges(response.Header), Reason: errors.New("the web app forbids it")}
 	}
 	return Caller{}, fmt.Errorf("%w: the web app answers with status %d", ErrUnavailable, status)
 }

@@ -6,6 +6,7 @@
 package batch
 
 import (
+	"errors"
 	"io"
 	"sync"
 	"time"
@@ -16,6 +17,9 @@ const (
 	delay = 100 * time.Millisecond
 	// size is how much is written at once; as much again may wait meanwhile.
 	size = 64 << 10
+	// closeTimeout is how long the last of it may take: an output that takes
+	// nothing does not keep a program from ending.
+	closeTimeout = 2 * time.Second
 )
 
 // A Writer gathers what is written to it, and hands it on after 100 ms, or when
@@ -64,8 +68,11 @@ func (w *Writer) Write(p []byte) (int, error) {
 // Flush has what was written handed on at once. It does not wait for it.
 func (w *Writer) Flush() { tell(w.now) }
 
-// Close hands on what was written, and waits for that. What is written later
-// goes straight to the output.
+// ErrStuck is the error of Close if the output did not take the last of it.
+var ErrStuck = errors.New("the log's output takes nothing")
+
+// Close hands on what was written, and waits for that, but not for ever. What is
+// written later goes straight to the output.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	first := !w.closed
@@ -76,7 +83,11 @@ func (w *Writer) Close() error {
 		close(w.wake)
 	}
 	tell(w.now)
-	<-w.done
+	select {
+	case <-w.done:
+	case <-time.After(closeTimeout): // the goroutine ends with the process
+		return ErrStuck
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.err

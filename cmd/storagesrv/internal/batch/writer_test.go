@@ -136,6 +136,19 @@ func TestASlowOutputBoundsWhatIsKept(t *testing.T) {
 	})
 }
 
+func TestAnOutputThatIsStuckDoesNotKeepCloseWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(false)
+		w := batch.NewWriter(out)
+		io.WriteString(w, "a line\n")
+		start := time.Now()
+		if err := w.Close(); err != batch.ErrStuck || time.Since(start) > 10*time.Second {
+			t.Errorf("%v after %v", err, time.Since(start))
+		}
+		close(out.gate) // or its goroutine would be left
+	})
+}
+
 func TestAnErrorOfTheOutputIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, out := io.Pipe()

@@ -86,7 +86,6 @@ func (s *Server) instead(w *response, r *http.Request, err error) (*recording, e
 	var rec *recording
 	if way == Redirect {
 		err = s.redirect(w, r, u)
-		record.redirected = err == nil
 	} else {
 		record.store = recorderLabel
 		rec, err = s.fetch(r, u)

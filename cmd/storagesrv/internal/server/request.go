@@ -29,8 +29,7 @@ type record struct {
 	stale                    bool
 	proxied                  bool // by a proxy that is trusted
 	caller                   access.Caller
-	fallback                 Way  // in which the recorder was asked to play; "" if it was not
-	redirected               bool // the client was sent there
+	fallback                 Way // in which the recorder was asked to play; "" if it was not
 }
 
 type recordKey struct{}
