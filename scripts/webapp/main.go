@@ -72,7 +72,7 @@ func ask(what, query string, turn func(*http.Response) error) http.HandlerFunc {
 	if err != nil {
 		log.Fatal(err)
 	}
-	target, err := url.Parse(*storagesrv)
+	target, err := url.Parse(*storagesrv + "/")
 	if err != nil {
 		log.Fatal(err)
 	}
