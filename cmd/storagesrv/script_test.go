@@ -33,6 +33,7 @@ func TestMain(m *testing.M) {
 //	sign CALL [FLAG...]     signs a link; $LINK is it without its public_url
 //	raw TEXT                sends bytes to $URL and prints what comes back
 //	webapp                  starts a web app that says who may play: see webappScript
+//	sampleapp [ARG...]      starts scripts/webapp: see sampleappScript
 //	terminate               sends SIGTERM, and wants exit status 0
 //	wav FILE SECONDS        makes a recording
 //	status N PROGRAM ARG... wants the exit status N of a program
@@ -51,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"sign":      signScript,
 			"raw":       rawScript,
 			"webapp":    webappScript,
+			"sampleapp": sampleappScript,
 			"terminate": terminateScript,
 			"wav":       wavScript,
 			"status":    statusScript,

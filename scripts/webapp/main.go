@@ -89,14 +89,10 @@ func redirect(answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
 		return nil // it says why not
 	}
-	var link struct {
-		URL string `json:"signed_url"`
-	}
-	if err := json.NewDecoder(answer.Body).Decode(&link); err != nil {
-		return err
-	}
-	answer.Body.Close()
+	defer answer.Body.Close()
+	var link struct{ Signed_URL string }
+	err := json.NewDecoder(answer.Body).Decode(&link)
 	answer.StatusCode, answer.Body, answer.ContentLength = http.StatusFound, http.NoBody, 0
-	answer.Header = http.Header{"Location": {link.URL}, "Cache-Control": {"no-store"}}
-	return nil
+	answer.Header = http.Header{"Location": {link.Signed_URL}, "Cache-Control": {"no-store"}}
+	return err
 }
