@@ -47,20 +47,12 @@ func (f *cachedFile) Read(p []byte) (int, error) {
 
 // Seek implements [io.Seeker].
 func (f *cachedFile) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		offset += f.handle.info.Size()
-	default:
-		return 0, f.fail("seek", fs.ErrInvalid)
+	to, err := Seek(offset, whence, f.offset, f.handle.info.Size())
+	if err != nil {
+		return 0, f.fail("seek", err)
 	}
-	if offset < 0 {
-		return 0, f.fail("seek", fs.ErrInvalid)
-	}
-	f.offset = offset
-	return offset, nil
+	f.offset = to
+	return to, nil
 }
 
 // Close ends the reads that are under way. It returns at once.

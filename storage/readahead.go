@@ -152,22 +152,17 @@ func (f *aheadFile) took(head *fetch, n int) {
 
 // Seek drops what was read ahead, unless it leads nowhere else.
 func (f *aheadFile) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		offset += f.size
+	to, err := Seek(offset, whence, f.offset, f.size)
+	if err != nil {
+		return 0, &fs.PathError{Op: "seek", Err: err}
 	}
-	if offset < 0 || whence < io.SeekStart || whence > io.SeekEnd {
-		return 0, &fs.PathError{Op: "seek", Err: fs.ErrInvalid}
-	}
-	if offset != f.offset {
+	if to != f.offset {
 		f.mu.Lock()
 		f.drop()
 		f.mu.Unlock()
-		f.offset, f.limit = offset, f.size
+		f.offset, f.limit = to, f.size
 	}
-	return offset, nil
+	return to, nil
 }
 
 // Expect tells that the reader wants n bytes from here on, and probably no

@@ -81,20 +81,12 @@ func (f *File) Read(p []byte) (int, error) {
 
 // Seek implements [io.Seeker].
 func (f *File) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		offset += f.info.Size()
-	default:
-		offset = -1
+	to, err := storage.Seek(offset, whence, f.offset, f.info.Size())
+	if err != nil {
+		return 0, f.fail("seek", err)
 	}
-	if offset < 0 {
-		return 0, f.fail("seek", fs.ErrInvalid)
-	}
-	f.offset = offset
-	return offset, nil
+	f.offset = to
+	return to, nil
 }
 
 // ReadAt implements [io.ReaderAt].

@@ -2,7 +2,6 @@ package sftp
 
 import (
 	"context"
-	"io"
 	"io/fs"
 	"sync"
 	"time"
@@ -71,20 +70,12 @@ func (f *File) Read(p []byte) (int, error) {
 
 // Seek implements [io.Seeker].
 func (f *File) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekStart:
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		offset += f.attrs.size
-	default:
-		return 0, f.fail("seek", fs.ErrInvalid)
+	to, err := storage.Seek(offset, whence, f.offset, f.attrs.size)
+	if err != nil {
+		return 0, f.fail("seek", err)
 	}
-	if offset < 0 {
-		return 0, f.fail("seek", fs.ErrInvalid)
-	}
-	f.offset = offset
-	return offset, nil
+	f.offset = to
+	return to, nil
 }
 
 // Close ends the reads that are under way. It returns at once; the server is

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"storagesrv/metadata"
+	"storagesrv/storage"
 )
 
 // A partFile is a storage.File of a recording at the recorder, of which it asks for
@@ -249,17 +250,12 @@ func (f *partFile) readPart(p []byte, offset int64) (int, error) {
 func (f *partFile) Seek(offset int64, whence int) (int64, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		offset += f.size
+	to, err := storage.Seek(offset, whence, f.offset, f.size)
+	if err != nil {
+		return 0, err
 	}
-	if offset < 0 {
-		return 0, fs.ErrInvalid
-	}
-	f.offset = offset
-	return offset, nil
+	f.offset = to
+	return to, nil
 }
 
 // Stat is fs.File's; nobody asks for more than is known already.
