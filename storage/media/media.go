@@ -67,6 +67,7 @@ func Identify(r io.ReaderAt, size int64) (Format, error) {
 		return Format{}, ErrEmpty
 	}
 	w, err := newWindow(r, size)
+	defer w.free()
 	if err != nil {
 		return Format{}, err
 	}

@@ -33,7 +33,9 @@ type samples struct {
 // Blocks that repeat count once, since a cipher in ECB mode turns silence into
 // a block that repeats.
 func (s samples) uniform() bool {
-	s.data = distinct(s.data, s.width)
+	set := blockSets.Get().(*blockSet)
+	defer blockSets.Put(set)
+	s.data = set.distinct(s.data, s.width)
 	if len(s.data)/s.width < s.enough {
 		return false
 	}
@@ -61,22 +63,4 @@ func isUniform(histogram [256]int, count int) bool {
 		chiSquare += d * d / expected
 	}
 	return chiSquare > minChiSquare && chiSquare < maxChiSquare
-}
-
-// distinct returns b without the blocks that were there before. A block is 16
-// bytes, AES's, or 48 where that keeps samples of 3 bytes whole.
-func distinct(b []byte, width int) []byte {
-	block := 16
-	if width == 3 {
-		block = 48
-	}
-	seen := make(map[string]bool, len(b)/block)
-	out := make([]byte, 0, len(b))
-	for ; len(b) >= block; b = b[block:] {
-		if k := string(b[:block]); !seen[k] {
-			seen[k] = true
-			out = append(out, k...)
-		}
-	}
-	return out
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 )
 
 // What one Identify may read at most, hostile files included.
@@ -15,7 +16,7 @@ const (
 )
 
 // A window shows parts of a recording for a bounded number of bytes read.
-// The slices it gives out are not to be written to; they stay valid.
+// The slices it gives out are not to be written to; they stay valid until free.
 type window struct {
 	r    io.ReaderAt
 	size int64
@@ -25,14 +26,25 @@ type window struct {
 	pageAt int64
 
 	reads, bytes int
+
+	buffer *[headBytes]byte // of heads
 }
 
+// heads are used again: a server proves many recordings when it has just begun.
+var heads = sync.Pool{New: func() any { return new([headBytes]byte) }}
+
+// newWindow returns a window, also with an error. It is to be freed.
 func newWindow(r io.ReaderAt, size int64) (*window, error) {
-	w := &window{r: r, size: size}
-	var err error
-	w.head, err = w.read(0, int(min(size, headBytes)))
-	return w, err
+	w := &window{r: r, size: size, buffer: heads.Get().(*[headBytes]byte)}
+	head := w.buffer[:min(size, headBytes)]
+	if err := w.readInto(head, 0); err != nil {
+		return w, err
+	}
+	w.head = head
+	return w, nil
 }
+
+func (w *window) free() { heads.Put(w.buffer) }
 
 // at returns n bytes from off on, fewer only where the recording ends, none
 // from outside of it. Beyond its bounds the answer is ErrUnrecognized.
@@ -74,18 +86,25 @@ func within(have []byte, base, off int64, n int) []byte {
 }
 
 func (w *window) read(off int64, n int) ([]byte, error) {
-	w.reads++
-	w.bytes += n
-	if w.reads > maxReads || w.bytes > maxBytes {
-		return nil, unrecognized("its parts are too many or too far apart")
-	}
 	b := make([]byte, n)
+	if err := w.readInto(b, off); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+func (w *window) readInto(b []byte, off int64) error {
+	w.reads++
+	w.bytes += len(b)
+	if w.reads > maxReads || w.bytes > maxBytes {
+		return unrecognized("its parts are too many or too far apart")
+	}
 	got, err := w.r.ReadAt(b, off)
-	if got == n {
-		return b, nil
+	if got == len(b) {
+		return nil
 	}
 	if err == nil || errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return nil, fmt.Errorf("read %d bytes at %d: %w", n, off, err)
+	return fmt.Errorf("read %d bytes at %d: %w", len(b), off, err)
 }
