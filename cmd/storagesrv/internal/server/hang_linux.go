@@ -33,6 +33,17 @@ func stands(conn *net.TCPConn) (yes, known bool) {
 	return yes, true
 }
 
+// acknowledged returns how many bytes the client has acknowledged, or 0 if that
+// cannot be told.
+func acknowledged(conn *net.TCPConn) (n uint64) {
+	control(conn, func(fd int) {
+		if info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			n = info.Bytes_acked
+		}
+	})
+	return n
+}
+
 // shutdown ends a connection whose Close would wait.
 func shutdown(conn *net.TCPConn) {
 	control(conn, func(fd int) { unix.Shutdown(fd, unix.SHUT_RDWR) })

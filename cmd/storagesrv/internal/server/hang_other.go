@@ -10,4 +10,7 @@ func progress(*net.TCPConn) (taken uint64, waits bool) { return 0, false }
 // stands cannot tell.
 func stands(*net.TCPConn) (yes, known bool) { return false, false }
 
+// acknowledged cannot tell either.
+func acknowledged(*net.TCPConn) uint64 { return 0 }
+
 func shutdown(*net.TCPConn) {}

@@ -12,6 +12,10 @@ import (
 // each listener.
 const mostUnsent = 128 << 10
 
+// mostUnsentFast is the same for a client that takes a lot: to be woken for each
+// 64 KiB would double what it costs.
+const mostUnsentFast = 2 << 20
+
 // Listen returns a TCP listener for clients of a [Server]. The http.Server that
 // it is given to needs [ConnContext] for the kernel to send files.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
@@ -30,6 +34,6 @@ func (l listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	limitUnsent(tcp)
+	limitUnsent(tcp, mostUnsent)
 	return newConn(tcp)
 }

@@ -146,6 +146,8 @@ func (s *sender) sendPieces(content *content, file mountedFile, n int64) (sent i
 	if file.Timeout() == 0 {
 		piece, most = largestPiece, largestPiece
 	}
+	pace := newPace(s.conn)
+	defer pace.allow(true)
 	renewed := int64(-1) // where the file was opened again last
 	for sent < n {
 		if sent > 0 {
@@ -153,11 +155,16 @@ func (s *sender) sendPieces(content *content, file mountedFile, n int64) (sent i
 				return sent, err
 			}
 		}
+		pace.allow(n-sent <= piece)
+		start := time.Now()
 		took, err := s.sendPiece(content, file, min(piece, n-sent))
 		sent += took
+		pace.note(took, time.Since(start))
 		piece = min(2*piece, most)
 		switch {
 		case err == nil:
+		case errors.Is(s.writeErr, os.ErrDeadlineExceeded) && pace.moves():
+			s.writeErr, s.renewed = nil, time.Time{}
 		case s.writeErr != nil:
 			return sent, err
 		case sent == renewed: // it is no better than before
