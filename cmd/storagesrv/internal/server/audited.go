@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"time"
 
 	"storagesrv/cmd/storagesrv/internal/audit"
 )
@@ -67,6 +68,7 @@ func (l *listening) end(err error, draining bool) {
 func (s *sender) WriteHeader(status int) {
 	if s.listening.begin(status, s.Header()) {
 		s.response.WriteHeader(status)
+		s.renewed = time.Now()
 	}
 }
 

@@ -17,6 +17,10 @@ type conn struct {
 	*net.TCPConn
 	raw  syscall.RawConn
 	held atomic.Bool // more follows what is written
+
+	// These belong to the goroutine that answers.
+	gathers bool   // what is written is kept
+	kept    []byte // until writeBody
 }
 
 func newConn(tcp *net.TCPConn) (*conn, error) {
@@ -34,17 +38,33 @@ func (c *conn) push() {
 	c.SetNoDelay(true) // it is already: asked for again, it sends (tcp(7))
 }
 
+// gather keeps the header that net/http is about to write for writeBody.
+func (c *conn) gather() { c.gathers = true }
+
+// writeBody writes what was gathered and p in one system call, and returns how
+// much of p was written. net/http is to be told by way of [passed].
+func (c *conn) writeBody(p []byte) (int, error) {
+	header := len(c.kept)
+	both := net.Buffers{c.kept, p}
+	n, err := both.WriteTo(c.TCPConn)
+	c.gathers, c.kept = false, c.kept[:0]
+	return max(0, int(n)-header), err
+}
+
 // Write implements [net.Conn].
 func (c *conn) Write(p []byte) (int, error) {
+	if c.gathers {
+		c.kept = append(c.kept, p...)
+		return len(p), nil
+	}
 	if c.held.Load() {
 		return c.writeMore(p)
 	}
 	return c.TCPConn.Write(p)
 }
 
-// sendFile has the kernel send n bytes of file. Nothing is held in memory
-// while it waits for a slow client. net/http is to be told by way of [passed].
-func (c *conn) sendFile(file *os.File, offset, n int64) (int64, error) {
+// sendFileByNet has the kernel send n bytes of file as package net does it.
+func (c *conn) sendFileByNet(file *os.File, offset, n int64) (int64, error) {
 	if _, err := file.Seek(offset, io.SeekStart); err != nil {
 		return 0, err
 	}

@@ -54,8 +54,8 @@ const (
 	// a mount wait for each other's pieces.
 	largestRemotePiece = 1 << 20
 
-	// lastBytes is how much of a body is held back until it is known that the
-	// file has not changed.
+	// lastBytes is how much of a body is held back, at least, until it is known
+	// that the file has not changed.
 	lastBytes = 4 << 10
 )
 
@@ -67,19 +67,27 @@ func byHand(file mountedFile) int64 {
 	return atOnceHere
 }
 
-// sendfile has the kernel send n bytes of a mounted file, but for the last ones.
+// sendfile has the kernel send n bytes of a mounted file. The last ones are read,
+// where that could hang.
 func (s *sender) sendfile(content *content, file mountedFile, n int64) (int64, error) {
 	// From here on a write that gets anywhere is one of the file's bytes: with
 	// the header still in a buffer, bytes that got no further would count.
-	if s.writeErr = s.begin(); s.writeErr != nil {
+	s.conn.hold(true)
+	s.writeErr = s.begin()
+	s.conn.hold(false)
+	if s.writeErr != nil {
 		return 0, s.writeErr
 	}
-	sent, err := s.sendPieces(content, file, n-lastBytes)
-	if err == nil {
-		last, err := s.sendAtOnce(content, lastBytes)
+	byKernel := n
+	if file.Timeout() > 0 {
+		byKernel -= lastBytes
+	}
+	sent, err := s.sendPieces(content, file, byKernel)
+	if err == nil && sent < n {
+		last, err := s.sendAtOnce(content, n-sent)
 		return sent + last, err
 	}
-	if s.writeErr != nil || s.readErr != nil {
+	if err == nil || s.writeErr != nil || s.readErr != nil {
 		return sent, err
 	}
 	return s.orElsewhere(content, n, sent, err)
@@ -127,9 +135,25 @@ func (s *sender) sendAtOnce(content *content, n int64) (int64, error) {
 	} else if err != nil {
 		return s.orElsewhere(content, n, 0, err)
 	}
-	sent, err := s.Write(body)
+	sent, err := s.writeAtOnce(body)
 	content.skip(int64(sent))
 	return int64(sent), err
+}
+
+// writeAtOnce writes a body, or the rest of one, together with its header if that
+// was not written yet.
+func (s *sender) writeAtOnce(body []byte) (n int, err error) {
+	if s.secure {
+		return s.Write(body)
+	}
+	s.renew()
+	s.conn.gather()
+	if err = s.begin(); err == nil {
+		n, err = s.conn.writeBody(body)
+		s.passed(int64(n))
+	}
+	s.writeErr = err
+	return n, err
 }
 
 // orUnexpectedEnd is what a file that is shorter than it was fails with.
@@ -142,9 +166,9 @@ func orUnexpectedEnd(err error) error {
 
 // sendPieces has the kernel send n bytes of a mounted file.
 func (s *sender) sendPieces(content *content, file mountedFile, n int64) (sent int64, err error) {
-	piece, most := int64(firstPiece), int64(largestRemotePiece)
+	piece, most, held := int64(firstPiece), int64(largestRemotePiece), int64(0)
 	if file.Timeout() == 0 {
-		piece, most = largestPiece, largestPiece
+		piece, most, held = largestPiece, largestPiece, lastBytes
 	}
 	pace := newPace(s.conn)
 	defer pace.allow(true)
@@ -156,8 +180,12 @@ func (s *sender) sendPieces(content *content, file mountedFile, n int64) (sent i
 			}
 		}
 		pace.allow(n-sent <= piece)
+		next := n - sent
+		if next > held {
+			next -= held
+		}
 		start := time.Now()
-		took, err := s.sendPiece(content, file, min(piece, n-sent))
+		took, err := s.sendPiece(content, file, min(piece, next))
 		sent += took
 		pace.note(took, time.Since(start))
 		piece = min(2*piece, most)
@@ -211,12 +239,9 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	return took, nil
 }
 
-// begin writes the header, which waits for the body.
+// begin writes the header, if it was not written yet.
 func (s *sender) begin() error {
 	s.response.begin()
-	s.renewed = time.Now()
-	s.conn.hold(true)
-	defer s.conn.hold(false)
 	return http.NewResponseController(s.response).Flush()
 }
 
