@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"hash/maphash"
 	"math/bits"
-	"sync"
 )
 
 // A blockSet finds blocks that repeat. It is used again and again, because one
@@ -14,10 +13,7 @@ type blockSet struct {
 	table []uint32 // by hash: where the end of a block is in out; 0 = none
 }
 
-var (
-	blockSets = sync.Pool{New: func() any { return new(blockSet) }}
-	blockSeed = maphash.MakeSeed()
-)
+var blockSeed = maphash.MakeSeed()
 
 // distinct returns b without the blocks that were there before. A block is 16
 // bytes, AES's, or 48 where that keeps samples of 3 bytes whole. What it returns

@@ -1,5 +1,7 @@
 package media
 
+import "sync"
+
 const (
 	// Fewer samples than these are believed, because speech of this length can
 	// look uniform: at 8 kHz they last 128 ms. Codecs without samples of a
@@ -33,30 +35,40 @@ type samples struct {
 // Blocks that repeat count once, since a cipher in ECB mode turns silence into
 // a block that repeats.
 func (s samples) uniform() bool {
-	set := blockSets.Get().(*blockSet)
-	defer blockSets.Put(set)
-	s.data = set.distinct(s.data, s.width)
+	c := counts.Get().(*count)
+	defer counts.Put(c)
+	s.data = c.blocks.distinct(s.data, s.width)
 	if len(s.data)/s.width < s.enough {
 		return false
 	}
-	return s.uniformAt(s.top) && s.uniformAt(s.width-1-s.top)
+	return s.uniformAt(s.top, c) && s.uniformAt(s.width-1-s.top, c)
 }
+
+// A count is what samples are counted with. It is used again, and so large that
+// on the stack it would double that of every listener.
+type count struct {
+	blocks        blockSet
+	values, steps [256]int
+}
+
+var counts = sync.Pool{New: func() any { return new(count) }}
 
 // uniformAt judges by the byte of each sample at the given place.
-func (s samples) uniformAt(place int) bool {
-	var values, steps [256]int
-	count := len(s.data) / s.width
-	for i := range count {
+func (s samples) uniformAt(place int, c *count) bool {
+	clear(c.values[:])
+	clear(c.steps[:])
+	n := len(s.data) / s.width
+	for i := range n {
 		v := s.data[i*s.width+place]
-		values[v]++
+		c.values[v]++
 		if i >= s.channels {
-			steps[v-s.data[(i-s.channels)*s.width+place]]++
+			c.steps[v-s.data[(i-s.channels)*s.width+place]]++
 		}
 	}
-	return isUniform(values, count) && isUniform(steps, count-s.channels)
+	return isUniform(&c.values, n) && isUniform(&c.steps, n-s.channels)
 }
 
-func isUniform(histogram [256]int, count int) bool {
+func isUniform(histogram *[256]int, count int) bool {
 	expected, chiSquare := float64(count)/256, 0.0
 	for _, n := range histogram {
 		d := float64(n) - expected
