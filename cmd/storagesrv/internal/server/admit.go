@@ -3,8 +3,6 @@ package server
 import (
 	"net/http"
 
-	"github.com/gorilla/mux"
-
 	"storagesrv/cmd/storagesrv/internal/access"
 )
 
@@ -75,7 +73,7 @@ func (s *Server) byLink(r *http.Request) (asked, error) {
 	rec := recordOf(r.Context())
 	rec.callID = id
 	origin, err := s.origin(r)
-	if err != nil || mux.Vars(r)["id"] != id {
+	if err != nil || rec.pathID != id {
 		return asked{}, access.ErrLinkInvalid
 	}
 	held, err := s.config.Links.Admit(access.Request{HTTP: r, Client: rec.client, CallID: id}, origin)

@@ -24,6 +24,7 @@ type handler func(*response, *http.Request) error
 type record struct {
 	start                    time.Time
 	route, requestID, client string
+	pathID                   string // the call, as the path has it
 	callID, fileID, store    string
 	filePath                 string
 	stale                    bool
@@ -50,40 +51,54 @@ const statusClientGone = 499
 // nobody reads. net/http waits for it before it sends a header.
 const bodyTimeout = 5 * time.Second
 
-// handle is the one adapter between net/http and handlers. Methods are those
-// that work; none stands for GET and HEAD.
-func (s *Server) handle(route string, h handler, methods ...string) http.Handler {
+// An endpoint is the one adapter between net/http and handlers.
+type endpoint struct {
+	server  *Server
+	route   string
+	answer  handler
+	methods []string // that work
+}
+
+// handle returns the endpoint of a route. Methods are those that work; none
+// stands for GET and HEAD.
+func (s *Server) handle(route string, h handler, methods ...string) *endpoint {
 	if methods == nil {
 		methods = []string{http.MethodGet, http.MethodHead}
 	}
-	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
-		s.watch.enter()
-		defer s.watch.leave()
-		start := time.Now()
-		client, trusted := s.client(r)
-		rec := &record{start: start, route: route, requestID: requestID(r, trusted), client: client, proxied: trusted}
-		rw.Header().Set("X-Request-Id", rec.requestID)
-		if r.ContentLength != 0 {
-			http.NewResponseController(rw).SetReadDeadline(start.Add(min(bodyTimeout, s.config.StallTimeout/2)))
-		}
-		w := &response{ResponseWriter: rw, stall: s.config.StallTimeout}
-		err := run(h, methods, w, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
-		s.finish(w, r, rec, err)
-	})
+	return &endpoint{s, route, h, methods}
 }
 
-// run calls h and turns a panic into an error.
-func run(h handler, methods []string, w *response, r *http.Request) (err error) {
+// ServeHTTP implements [http.Handler] for paths that name no call.
+func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.serve(w, r, "") }
+
+func (e *endpoint) serve(rw http.ResponseWriter, r *http.Request, pathID string) {
+	s := e.server
+	s.watch.enter()
+	defer s.watch.leave()
+	start := time.Now()
+	client, trusted := s.client(r)
+	rec := &record{start: start, route: e.route, requestID: requestID(r, trusted), client: client, pathID: pathID, proxied: trusted}
+	rw.Header().Set("X-Request-Id", rec.requestID)
+	if r.ContentLength != 0 {
+		http.NewResponseController(rw).SetReadDeadline(start.Add(min(bodyTimeout, s.config.StallTimeout/2)))
+	}
+	w := &response{ResponseWriter: rw, stall: s.config.StallTimeout}
+	err := e.run(w, r.WithContext(context.WithValue(r.Context(), recordKey{}, rec)))
+	s.finish(w, r, rec, err)
+}
+
+// run answers and turns a panic into an error.
+func (e *endpoint) run(w *response, r *http.Request) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = panicked(p)
 		}
 	}()
-	if !slices.Contains(methods, r.Method) {
-		w.Header().Set("Allow", strings.Join(methods, ", "))
+	if !slices.Contains(e.methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(e.methods, ", "))
 		return methodNotAllowed
 	}
-	return h(w, r)
+	return e.answer(w, r)
 }
 
 func panicked(p any) error { return fmt.Errorf("%w: panic: %v\n%s", internal, p, debug.Stack()) }
@@ -113,8 +128,11 @@ func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
 	}
 }
 
+// mostAttrs is how many attributes a request has in the log, at most.
+const mostAttrs = 20
+
 func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused string, err error) {
-	attrs := []slog.Attr{
+	attrs := append(make([]slog.Attr, 0, mostAttrs),
 		slog.String("request_id", rec.requestID),
 		slog.String("client", rec.client),
 		slog.String("method", bounded(r.Method)),
@@ -123,7 +141,7 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 		slog.Int("status", w.status),
 		slog.Int64("bytes", w.written),
 		slog.Float64("duration_ms", float64(time.Since(rec.start).Microseconds())/1000),
-	}
+	)
 	for _, optional := range []struct{ key, value string }{
 		{"call_id", rec.callID}, {"file_id", rec.fileID}, {"store", rec.store}, {"file_path", bounded(rec.filePath)},
 		{"range", bounded(r.Header.Get("Range"))}, {"problem", refused}, {"fallback", string(rec.fallback)},

@@ -13,7 +13,8 @@ import (
 const fileURLsPath = "/api/v2/file_urls.json"
 
 // newRoutes matches paths as they were sent, without cleaning them up by a
-// redirect, and loosely: the handlers say what is wrong with an id.
+// redirect, and loosely: the handlers say what is wrong with an id. What mux
+// finds is handed on by hand, because it would copy the request twice for it.
 func (s *Server) newRoutes() http.Handler {
 	router := mux.NewRouter().SkipClean(true).UseEncodedPath()
 	router.Handle("/recordings/{id}", s.handle("recording", s.play(s.byPolicy(s.config.Access, askedRecording))))
@@ -25,13 +26,17 @@ func (s *Server) newRoutes() http.Handler {
 	router.Handle("/api/v2/calls/{id}.json/file_url.json", s.handle("file_url", s.fileURL))
 	router.Handle(fileURLsPath, s.handle("file_urls", s.fileURLs, http.MethodPost))
 	router.NotFoundHandler = s.handle("other", func(*response, *http.Request) error { return notFound })
-	return router
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var match mux.RouteMatch
+		router.Match(r, &match) // what nothing else matches is the NotFoundHandler's
+		match.Handler.(*endpoint).serve(w, r, match.Vars["id"])
+	})
 }
 
 // callID returns the call that a request asks for. withExt allows a file name
 // extension behind the id, as a hint for players that look for one.
 func callID(r *http.Request, withExt bool) (string, error) {
-	id, err := url.PathUnescape(mux.Vars(r)["id"])
+	id, err := url.PathUnescape(recordOf(r.Context()).pathID)
 	if err != nil {
 		return "", badCallID
 	}
