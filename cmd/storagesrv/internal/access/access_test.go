@@ -78,6 +78,19 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// No token would do where there is none, so none is asked for. Whoever sends one
+// is guessing all the same.
+func TestWithoutTokensNoneIsAskedFor(t *testing.T) {
+	for _, offerBasic := range []bool{false, true} {
+		for name, set := range map[string]func(*http.Request){"nothing": nil, "a token": bearer(secret)} {
+			_, err := access.Tokens{OfferBasic: offerBasic}.Admit(request(set))
+			if e, ok := errors.AsType[*access.Unauthenticated](err); !ok || len(e.Challenges) != 0 || e.Invalid != (set != nil) {
+				t.Errorf("%s: %#v", name, err)
+			}
+		}
+	}
+}
+
 // A says is a Scheme that gives the same answer to all.
 type says struct {
 	caller access.Caller

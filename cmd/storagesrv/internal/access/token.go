@@ -17,7 +17,8 @@ type Token struct {
 
 // Tokens is a Scheme: a request is let in with a token in its Authorization
 // header, either as Bearer or as the password of HTTP Basic under the token's
-// name, as web apps that were written for the recorder send it.
+// name, as web apps that were written for the recorder send it. Without a token
+// in the list nobody is let in, and nobody is asked for one.
 type Tokens struct {
 	List []Token
 	// OfferBasic makes a refusal offer HTTP Basic too. A browser that plays a
@@ -60,8 +61,11 @@ func (t Tokens) Admit(r Request) (Caller, error) {
 }
 
 func (t Tokens) unknown(reason error) error {
-	challenges := []string{bearerChallenge}
-	if t.OfferBasic {
+	var challenges []string
+	if len(t.List) > 0 {
+		challenges = append(challenges, bearerChallenge)
+	}
+	if len(t.List) > 0 && t.OfferBasic {
 		challenges = append(challenges, `Basic realm="storagesrv", charset="UTF-8"`)
 	}
 	return &Unauthenticated{Challenges: challenges, Invalid: reason != nil, Reason: reason}
