@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -71,17 +73,26 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 }
 
 // newLogger returns a logger, and what writes the last of its log. A warning is
-// written at once, and the rest within 100 ms.
+// written at once, and the rest within 100 ms. An output that takes nothing holds
+// up nobody for long: what it does not take is dropped, and counted in the log.
 func newLogger(c config.Log, out output) (log *slog.Logger, end func() error) {
+	w := batch.NewWriter(out.stderr, func(lines int) []byte {
+		var text bytes.Buffer
+		slog.New(newHandler(c, &text)).Warn("lines are missing here: the log's output took nothing", "lines", lines)
+		return text.Bytes()
+	})
+	return slog.New(batch.Urgent(newHandler(c, w), w, slog.LevelWarn)), w.Close
+}
+
+// newHandler writes lines in the format, and from the level on, that c says.
+func newHandler(c config.Log, w io.Writer) slog.Handler {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		panic(fmt.Sprintf("config let level %q through", c.Level))
 	}
 	options := &slog.HandlerOptions{Level: level}
-	w := batch.NewWriter(out.stderr)
-	var handler slog.Handler = slog.NewJSONHandler(w, options)
 	if c.Format == "text" {
-		handler = slog.NewTextHandler(w, options)
+		return slog.NewTextHandler(w, options)
 	}
-	return slog.New(batch.Urgent(handler, w, slog.LevelWarn)), w.Close
+	return slog.NewJSONHandler(w, options)
 }

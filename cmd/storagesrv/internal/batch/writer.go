@@ -1,6 +1,6 @@
 // Package batch writes many small pieces of a log in few system calls.
 //
-//	w := batch.NewWriter(os.Stderr)
+//	w := batch.NewWriter(os.Stderr, nil)
 //	defer w.Close()
 //	log := slog.New(batch.Urgent(slog.NewJSONHandler(w, nil), w, slog.LevelWarn))
 package batch
@@ -17,46 +17,69 @@ const (
 	delay = 100 * time.Millisecond
 	// size is how much is written at once; as much again may wait meanwhile.
 	size = 64 << 10
+	// patience is how long a piece waits for room while the output takes nothing.
+	// Others find it stuck then, and do not wait until it takes something again.
+	patience = time.Second
 	// closeTimeout is how long the last of it may take: an output that takes
 	// nothing does not keep a program from ending.
 	closeTimeout = 2 * time.Second
 )
 
 // A Writer gathers what is written to it, and hands it on after 100 ms, or when
-// it is 64 KiB, or when it is told to. Nothing is dropped: whoever writes while
-// the output takes nothing waits. It is safe for concurrent use.
+// it is 64 KiB, or when it is told to. Whoever writes while the output takes
+// nothing waits for up to a second. What finds no room then is dropped, and how
+// much was is said in its place. It is safe for concurrent use.
 type Writer struct {
 	out  io.Writer
+	gap  func(pieces int) []byte
 	wake chan struct{} // tells of the first piece of a batch
 	now  chan struct{} // tells that a batch is not to wait for more
 	done chan struct{} // closed when all is written
 
 	mu      sync.Mutex
-	room    sync.Cond // tells that there is room in pending
-	pending []byte    // guarded by mu
-	spare   []byte    // guarded by mu: the other buffer, while it is not being written
-	err     error     // guarded by mu: the last one of out
-	closed  bool      // guarded by mu
+	moved   chan struct{} // guarded by mu: closed when there is room in pending
+	pending []byte        // guarded by mu
+	spare   []byte        // guarded by mu: the other buffer, while it is not being written
+	dropped int           // guarded by mu: pieces, since a batch was handed on
+	stuck   bool          // guarded by mu: somebody has waited for room in vain
+	err     error         // guarded by mu: the last one of out
+	closed  bool          // guarded by mu
 }
 
-// NewWriter returns a Writer to out. It is to be closed.
-func NewWriter(out io.Writer) *Writer {
-	w := &Writer{out: out, wake: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{})}
-	w.room.L = &w.mu
+// NewWriter returns a Writer to out. It is to be closed. Where pieces were
+// dropped stands what gap returns; nil says nothing.
+func NewWriter(out io.Writer, gap func(pieces int) []byte) *Writer {
+	if gap == nil {
+		gap = func(int) []byte { return nil }
+	}
+	w := &Writer{
+		out: out, gap: gap, moved: make(chan struct{}),
+		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{}),
+	}
 	go w.run() // ends with Close
 	return w
 }
 
-// Write implements [io.Writer]. The error is that of an earlier batch.
+// ErrStuck is the error of what is dropped because the output takes nothing.
+var ErrStuck = errors.New("the log's output takes nothing")
+
+// Write implements [io.Writer]. The error is ErrStuck, or that of an earlier
+// batch.
 func (w *Writer) Write(p []byte) (int, error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	for len(w.pending) > 0 && len(w.pending)+len(p) > size && !w.closed {
-		tell(w.now)
-		w.room.Wait()
-	}
+	hasRoom := w.awaitRoom(len(p))
 	if w.closed {
+		stuck := w.stuck
+		w.mu.Unlock()
+		if stuck {
+			return 0, ErrStuck
+		}
 		return w.out.Write(p)
+	}
+	defer w.mu.Unlock()
+	if !hasRoom {
+		w.dropped++
+		return 0, ErrStuck
 	}
 	if len(w.pending) == 0 {
 		tell(w.wake)
@@ -65,19 +88,51 @@ func (w *Writer) Write(p []byte) (int, error) {
 	return len(p), w.err
 }
 
+// awaitRoom waits for room for n bytes, and reports whether there is. w.mu is
+// held, but not while it waits.
+func (w *Writer) awaitRoom(n int) bool {
+	var late <-chan time.Time
+	for len(w.pending) > 0 && len(w.pending)+n > size && !w.closed {
+		if w.stuck {
+			return false
+		}
+		if late == nil {
+			late = time.After(patience)
+		}
+		tell(w.now)
+		moved, isLate := w.moved, false
+		w.mu.Unlock()
+		select {
+		case <-moved:
+		case <-late:
+			isLate = true
+		}
+		w.mu.Lock()
+		if isLate {
+			w.stuck = w.stuck || w.moved == moved
+			return false
+		}
+	}
+	return true
+}
+
+// makeRoom lets those go on who wait for room. w.mu is held.
+func (w *Writer) makeRoom() {
+	close(w.moved)
+	w.moved = make(chan struct{})
+}
+
 // Flush has what was written handed on at once. It does not wait for it.
 func (w *Writer) Flush() { tell(w.now) }
 
-// ErrStuck is the error of Close if the output did not take the last of it.
-var ErrStuck = errors.New("the log's output takes nothing")
-
-// Close hands on what was written, and waits for that, but not for ever. What is
-// written later goes straight to the output.
+// Close hands on what was written, and waits for that, but not for ever: its error
+// is ErrStuck then. What is written later goes straight to the output, unless that
+// is stuck.
 func (w *Writer) Close() error {
 	w.mu.Lock()
 	first := !w.closed
 	w.closed = true
-	w.room.Broadcast()
+	w.makeRoom()
 	w.mu.Unlock()
 	if first {
 		close(w.wake)
@@ -86,6 +141,9 @@ func (w *Writer) Close() error {
 	select {
 	case <-w.done:
 	case <-time.After(closeTimeout): // the goroutine ends with the process
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.stuck = true
 		return ErrStuck
 	}
 	w.mu.Lock()
@@ -121,7 +179,11 @@ func (w *Writer) writePending() {
 	if len(batch) > 0 {
 		w.pending, w.spare = w.spare[:0], nil
 	}
-	w.room.Broadcast()
+	if w.dropped > 0 {
+		batch = append(batch, w.gap(w.dropped)...)
+	}
+	w.dropped, w.stuck = 0, false
+	w.makeRoom()
 	w.mu.Unlock()
 	if len(batch) == 0 {
 		return

@@ -2,7 +2,6 @@ package batch_test
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"log/slog"
 	"strings"
@@ -48,7 +47,7 @@ func (o *output) got() (text string, writes int) {
 func TestManyPiecesAreOneWriteWithinATenthOfASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := newOutput(true)
-		w := batch.NewWriter(out)
+		w := batch.NewWriter(out, told)
 		defer w.Close()
 		for round := 1; round <= 3; round++ {
 			for range 100 {
@@ -71,7 +70,7 @@ func TestManyPiecesAreOneWriteWithinATenthOfASecond(t *testing.T) {
 func TestAWarningDoesNotWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := newOutput(true)
-		w := batch.NewWriter(out)
+		w := batch.NewWriter(out, told)
 		defer w.Close()
 		log := slog.New(batch.Urgent(slog.NewTextHandler(w, nil), w, slog.LevelWarn)).With("a", 1).WithGroup("g")
 		log.Info("first")
@@ -90,7 +89,7 @@ func TestAWarningDoesNotWait(t *testing.T) {
 func TestCloseWritesWhatIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := newOutput(true)
-		w := batch.NewWriter(out)
+		w := batch.NewWriter(out, told)
 		io.WriteString(w, "before\n")
 		if err := w.Close(); err != nil {
 			t.Error(err)
@@ -103,43 +102,10 @@ func TestCloseWritesWhatIsLeft(t *testing.T) {
 	})
 }
 
-// Whoever writes while the output takes nothing waits, and nothing is lost.
-func TestASlowOutputBoundsWhatIsKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		out := newOutput(false)
-		w := batch.NewWriter(out)
-		var want strings.Builder
-		done := make(chan struct{})
-		kept := 0
-		go func() {
-			defer close(done)
-			for i := range 1000 {
-				line := fmt.Sprintf("%d %0999d\n", i, 0)
-				want.WriteString(line)
-				io.WriteString(w, line)
-				kept += len(line)
-			}
-		}()
-		time.Sleep(time.Hour)
-		synctest.Wait()
-		if kept > 2*(64<<10) {
-			t.Errorf("%d bytes are kept", kept)
-		}
-		close(out.gate)
-		<-done
-		if err := w.Close(); err != nil {
-			t.Error(err)
-		}
-		if text, _ := out.got(); text != want.String() {
-			t.Errorf("got %d of %d bytes, or others", len(text), want.Len())
-		}
-	})
-}
-
 func TestAnOutputThatIsStuckDoesNotKeepCloseWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		out := newOutput(false)
-		w := batch.NewWriter(out)
+		w := batch.NewWriter(out, told)
 		io.WriteString(w, "a line\n")
 		start := time.Now()
 		if err := w.Close(); err != batch.ErrStuck || time.Since(start) > 10*time.Second {
@@ -153,7 +119,7 @@ func TestAnErrorOfTheOutputIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, out := io.Pipe()
 		r.CloseWithError(io.ErrClosedPipe)
-		w := batch.NewWriter(out)
+		w := batch.NewWriter(out, told)
 		io.WriteString(w, "lost\n")
 		if err := w.Close(); err != io.ErrClosedPipe {
 			t.Errorf("got %v", err)
