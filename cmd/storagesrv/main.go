@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -21,10 +22,25 @@ func main() {
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "storagesrv:", err)
+		complain(err)
 	}
 	os.Exit(exitCode(err))
 }
+
+// complain says on standard error why we end, unless that takes nothing.
+func complain(err error) {
+	said := make(chan struct{})
+	go func() { // ends with the process, at the latest
+		fmt.Fprintln(os.Stderr, "storagesrv:", err)
+		close(said)
+	}()
+	select {
+	case <-said:
+	case <-time.After(complainTimeout):
+	}
+}
+
+const complainTimeout = 2 * time.Second
 
 type commands struct {
 	Serve   serveCommand   `cmd:"" help:"Serve recordings as a configuration file says."`
