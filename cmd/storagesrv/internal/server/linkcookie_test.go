@@ -151,6 +151,7 @@ func TestNoSecretIsLogged(t *testing.T) {
 		for _, path := range []string{
 			link, link + "&", link + "x", "/calls/file/call-1/signed/info?" + query, "/recordings/call-1?" + query, "/recordings/call-1?token=" + token,
 			"/calls/file/call-1/signed%3F" + query, "/calls/file/call-1/signed%3f" + query, "/calls/file/call-1%3F" + query + "/signed",
+			"/calls/file/call-1/signed%253F" + query, "/calls/file/call-1/signed&" + query, "/calls/file/call-1/signed/" + query, "/play/calls/file/call-1/signed;" + query,
 			"/api/v2/calls/call-1.json?" + query, "/api/v2/calls/call-1.json/file_url.json?subject=a", "/nowhere?" + query,
 		} {
 			r.do("GET", path, h)

@@ -165,11 +165,16 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 }
 
 // pathOf is the path of a request for the log. What comes after an encoded
-// question mark was meant to be a query, where the signature of a link is.
+// question mark was meant to be a query, where the signature of a link is; and so
+// is whatever else a mangled link has behind its path.
 func pathOf(r *http.Request) string {
 	path := r.URL.EscapedPath()
 	if i := strings.Index(strings.ToLower(path), "%3f"); i >= 0 {
-		return path[:i]
+		path = path[:i]
+	}
+	const signed = "/signed"
+	if before, after, found := strings.Cut(path, signed); found && after != "" && after != "/info" {
+		path = before + signed + "…"
 	}
 	return path
 }
