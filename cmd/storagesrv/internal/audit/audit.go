@@ -126,6 +126,23 @@ func patience(required bool) time.Duration {
 	return patienceOptional
 }
 
+// Health says whether lines can be written.
+type Health struct {
+	Required bool
+	Up       bool      // whether the last try succeeded, and none hangs
+	Since    time.Time // when Up last changed
+	Reason   string    // why it is down, for an operator's eyes only; "" when up
+}
+
+// Health waits for nothing. A file that failed, and that nobody came to be written
+// to since, is up again when it can be opened.
+func (l *Log) Health() Health {
+	if l == nil {
+		return Health{Up: true}
+	}
+	return l.writer.health()
+}
+
 // Reopen opens the file again, after it was moved away. No line is lost.
 func (l *Log) Reopen() error {
 	if l == nil {

@@ -52,7 +52,8 @@ type writer struct {
 	queue    []*line   // guarded by mu: to be written
 	size     int       // guarded by mu: bytes of queue
 	since    time.Time // guarded by mu: when the sink began what it is at; zero if it waits for us
-	failing  bool      // guarded by mu: the last try was in vain
+	failure  error     // guarded by mu: why the last try was in vain; nil if it was not
+	turned   time.Time // guarded by mu: when that was another than before
 	reported time.Time // guarded by mu: when that was logged last
 	closed   bool      // guarded by mu
 }
@@ -65,6 +66,7 @@ func newWriter(c Config) *writer {
 		reopens: make(chan chan error),
 		closing: make(chan struct{}),
 		ended:   make(chan struct{}),
+		turned:  time.Now(),
 	}
 	if c.File != "" {
 		w.sink = &file{path: c.File, sync: c.Required, log: c.Log}
@@ -107,7 +109,7 @@ func (w *writer) put(l *line) (mayWrite bool, err error) {
 	}
 	w.queue = append(w.queue, l)
 	w.size += len(l.text)
-	return needed || !w.failing, nil
+	return needed || w.failure == nil, nil
 }
 
 // hangs is called with w.mu held.
@@ -121,7 +123,7 @@ func (w *writer) await(ctx context.Context, l *line) error {
 	default:
 	}
 	w.mu.Lock()
-	hopeless := w.hangs() || w.failing && !w.config.Required
+	hopeless := w.hangs() || w.failure != nil && !w.config.Required
 	w.mu.Unlock()
 	if hopeless {
 		return errSilent
@@ -196,7 +198,7 @@ func (w *writer) run() {
 			closing = true
 		}
 		retry = nil
-		if !w.flush() {
+		if !w.flush() || !w.revive() {
 			retry = time.After(retryEvery)
 		}
 		if closing {
@@ -211,6 +213,9 @@ func (w *writer) reopen() error {
 	err := w.sink.reopen()
 	w.busy(time.Time{})
 	if err != nil {
+		w.mu.Lock()
+		w.note(err)
+		w.mu.Unlock()
 		w.report(err)
 	}
 	return err
@@ -219,7 +224,58 @@ func (w *writer) reopen() error {
 func (w *writer) busy(since time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.note(w.failure) // it may have hung
 	w.since = since
+}
+
+// note notes what came of a try. w.mu is held, and since is when it began.
+func (w *writer) note(err error) {
+	if w.hangs() || (err == nil) != (w.failure == nil) {
+		w.turned = time.Now()
+	}
+	w.failure = err
+}
+
+// revive reports whether all is well when there is nothing to write. If it was
+// not, it can only be seen whether the sink opens: nobody may come to be written
+// down, where those are kept away who would be in vain.
+func (w *writer) revive() bool {
+	w.mu.Lock()
+	isWell := w.failure == nil
+	w.mu.Unlock()
+	if isWell {
+		return true
+	}
+	w.busy(time.Now())
+	err := w.sink.reopen()
+	w.busy(time.Time{})
+	w.mu.Lock()
+	w.note(err)
+	w.mu.Unlock()
+	if err == nil {
+		w.recovered()
+	}
+	return err == nil
+}
+
+// recovered tells that lines can be written again.
+func (w *writer) recovered() {
+	w.mu.Lock()
+	w.reported = time.Time{}
+	w.mu.Unlock()
+	w.config.Log.Info("the audit is written again")
+}
+
+func (w *writer) health() Health {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	h := Health{Required: w.config.Required, Up: true, Since: w.turned}
+	if w.hangs() {
+		h.Up, h.Since, h.Reason = false, w.since, errSilent.Error()
+	} else if w.failure != nil {
+		h.Up, h.Reason = false, w.failure.Error()
+	}
+	return h
 }
 
 // flush writes all lines, or reports that it cannot.
@@ -263,6 +319,8 @@ func (w *writer) wrote(batch []*line, n int, err error) {
 		w.report(err) // before anybody is told
 	}
 	w.mu.Lock()
+	recovered := err == nil && w.failure != nil
+	w.note(err)
 	w.since = time.Time{}
 	events := make(map[string]int)
 	done := 0
@@ -278,11 +336,6 @@ func (w *writer) wrote(batch []*line, n int, err error) {
 	if err != nil {
 		dropped = w.disappoint(err)
 	}
-	recovered := err == nil && w.failing
-	w.failing = err != nil
-	if recovered {
-		w.reported = time.Time{}
-	}
 	w.mu.Unlock()
 
 	for event, n := range events {
@@ -292,7 +345,7 @@ func (w *writer) wrote(batch []*line, n int, err error) {
 		w.config.Dropped(started, dropped)
 	}
 	if recovered {
-		w.config.Log.Info("the audit is written again")
+		w.recovered()
 	}
 }
 

@@ -26,6 +26,12 @@ type readiness struct {
 	Draining bool          `json:"draining,omitempty"`
 	Metadata healthInfo    `json:"metadata"`
 	Stores   []storeHealth `json:"stores"`
+	Audit    *auditHealth  `json:"audit,omitempty"`
+}
+
+type auditHealth struct {
+	Required bool `json:"required"`
+	healthInfo
 }
 
 type storeHealth struct {
@@ -39,14 +45,20 @@ type healthInfo struct {
 	Reason string     `json:"reason,omitempty"`
 }
 
-// readyz answers 503 when no store can serve, or when this server is ending. A
-// recorder that does not answer is shown and not counted: known calls play on.
+// readyz answers 503 when no store can serve, when a required audit cannot be
+// written, or when this server is ending. A recorder that does not answer is shown
+// and not counted: known calls play on.
 func (s *Server) readyz(w http.ResponseWriter, _ *http.Request) {
 	ready := readiness{Draining: s.draining.Load(), Stores: s.storeHealth()}
 	calls := s.config.Calls.Health()
 	ready.Metadata = healthInfo{calls.Up, optional(calls.Since), calls.Reason}
 	for _, store := range ready.Stores {
 		ready.Ready = ready.Ready || store.Up && !ready.Draining
+	}
+	if s.config.Audit != nil {
+		h := s.config.Audit.Health()
+		ready.Audit = &auditHealth{h.Required, healthInfo{h.Up, optional(h.Since), h.Reason}}
+		ready.Ready = ready.Ready && (h.Up || !h.Required)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")

@@ -317,6 +317,47 @@ func TestNothingIsSentThatARequiredAuditCannotTell(t *testing.T) {
 	r.wantRecording("it can be written again", r.get(link), content)
 }
 
+// Nobody is to be sent here who would not be let begin.
+func TestReadinessTellsOfAnAuditThatCannotBeWritten(t *testing.T) {
+	for _, required := range []bool{true, false} {
+		t.Run(fmt.Sprintf("required %v", required), func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "audit")
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			log, err := audit.Open(audit.Config{File: filepath.Join(dir, "audit.jsonl"), Quiet: time.Hour, Required: required, Patience: hung})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { log.Close() })
+			r := newRig(t, rigConfig{and: func(c *server.Config) { c.Audit = log }})
+			r.call("call-1", r.file("a.wav", wav(1000)))
+			is := func(status int, text string) func() bool {
+				return func() bool {
+					got := r.doURL("GET", r.admin+"/readyz", nil)
+					return got.status == status && strings.Contains(string(got.body), text)
+				}
+			}
+			await(t, "the audit to be up", is(200, fmt.Sprintf(`"audit":{"required":%v,"up":true,"since":"`, required)))
+			if err := os.RemoveAll(dir); err != nil {
+				t.Fatal(err)
+			}
+			status := map[bool]int{true: 503, false: 200}[required]
+			if got := r.get("/recordings/call-1"); got.status != status {
+				t.Errorf("a recording: %d", got.status)
+			}
+			await(t, "the audit to be down", is(status, fmt.Sprintf(`"audit":{"required":%v,"up":false,"since":"`, required)))
+			if !is(status, "no such file")() {
+				t.Error("no reason is told")
+			}
+			if err := os.Mkdir(dir, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			await(t, "the audit to be up again", is(200, fmt.Sprintf(`"audit":{"required":%v,"up":true,"since":"`, required)))
+		})
+	}
+}
+
 // Many listen at once, each in a few ranges: as many lines are left as there
 // were listeners.
 func TestTenThousandListenersOverHTTP(t *testing.T) {
