@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,9 +19,6 @@ import (
 func (s *service) openAudit(c *config.Audit, stdout io.Writer) (*audit.Log, error) {
 	if c == nil {
 		return nil, nil
-	}
-	if c.File == "" {
-		signal.Ignore(syscall.SIGPIPE) // who reads standard output may end before us
 	}
 	settings := audit.Config{
 		File:     c.File,

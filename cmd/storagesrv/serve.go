@@ -50,6 +50,7 @@ type serveCommand struct {
 
 // Run serves until ctx ends, and then drains.
 func (c serveCommand) Run(ctx context.Context, out output) error {
+	signal.Ignore(syscall.SIGPIPE)   // whoever reads the log, or an audit on standard output, may end before us
 	moved := make(chan os.Signal, 1) // that files were, of the audit; to read the configuration anew takes a restart
 	signal.Notify(moved, syscall.SIGHUP)
 	defer signal.Stop(moved)
