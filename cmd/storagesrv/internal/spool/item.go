@@ -96,7 +96,7 @@ func (i *item) add(file *os.File, piece []byte, offset int64) error {
 			return err
 		}
 	}
-	if _, err := file.WriteAt(piece, offset); err != nil {
+	if err := i.store(file, piece, offset); err != nil {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	i.mu.Lock()
@@ -104,6 +104,17 @@ func (i *item) add(file *os.File, piece []byte, offset int64) error {
 	i.have = end
 	i.tell()
 	return nil
+}
+
+// store writes a piece. A disk that is full before the spool is gets room by
+// copies that nobody reads.
+func (i *item) store(file *os.File, piece []byte, offset int64) error {
+	for {
+		_, err := file.WriteAt(piece, offset)
+		if err == nil || !i.spool.giveUpOne() {
+			return err
+		}
+	}
 }
 
 // reserveMore reserves n bytes at least, and enough for some time if it can.

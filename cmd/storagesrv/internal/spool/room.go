@@ -33,6 +33,21 @@ func (s *Spool) tryReserve(i *item, n int64) (victim *item, err error) {
 	return victim, nil
 }
 
+// giveUpOne disposes of the copy that nobody has read for the longest. It reports
+// whether there was one.
+func (s *Spool) giveUpOne() bool {
+	s.mu.Lock()
+	victim := s.longestIdle()
+	if victim != nil {
+		s.unlist(victim)
+	}
+	s.mu.Unlock()
+	if victim != nil {
+		s.dispose(victim)
+	}
+	return victim != nil
+}
+
 // longestIdle is called with s.mu held.
 func (s *Spool) longestIdle() (longest *item) {
 	for _, i := range s.copies {
