@@ -84,10 +84,10 @@ func (s *service) serveOn(ctx context.Context, listener, admin net.Listener, pub
 	clients, operators := newServer(public), newServer(s.server.Admin())
 	operators.WriteTimeout = adminTimeout
 	failed := make(chan error, 2) // both goroutines end when their server closes
-	go func() { failed <- clients.Serve(listener) }()
+	go func() { failed <- clients.Serve(&loudListener{Listener: listener, log: s.log}) }()
 	s.log.Info("serving", "address", listener.Addr().String())
 	if admin != nil {
-		go func() { failed <- operators.Serve(admin) }()
+		go func() { failed <- operators.Serve(&loudListener{Listener: admin, log: s.log}) }()
 		s.log.Info("serving health and metrics", "address", admin.Addr().String())
 	}
 	var err error
