@@ -59,7 +59,7 @@ func startChild(t *testing.T, audit string) *child {
 	address := make(chan string, 1)
 	go func() { // ends with the process
 		defer close(c.logged)
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		for lines := bufio.NewScanner(leaks.hear(stderr)); lines.Scan(); {
 			c.log.Write(append(lines.Bytes(), '\n'))
 			var record struct{ Msg, Address string }
 			if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {

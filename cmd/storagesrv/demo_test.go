@@ -46,7 +46,9 @@ func startDemo(t *testing.T) *runningDemo {
 	d := &runningDemo{client: &http.Client{Transport: &http.Transport{}}}
 	d.end = sync.OnceFunc(func() {
 		cancel()
-		if err := <-ended; err != nil {
+		err := <-ended
+		leaks.hearText("the demo", stderr.String())
+		if err != nil {
 			t.Errorf("the demo ended with %v; it logged\n%s", err, &stderr)
 		}
 	})
@@ -246,6 +248,7 @@ func (d *runningDemo) checkConfig(t *testing.T) {
 // checkWays tries what is printed for web apps.
 func (d *runningDemo) checkWays(t *testing.T) {
 	token := d.find(t, `-u demo:(\S+)`)
+	leaks.keep(token)
 	var link struct {
 		SignedURL string `json:"signed_url"`
 	}

@@ -76,14 +76,17 @@ func (r *fallbackRig) serve(t *testing.T) (*os.Process, string) {
 	if err := command.Start(); err != nil {
 		t.Fatal(err)
 	}
+	leaks.keep("recorder-secret")
+	leaks.hearCommandLine(command.Process)
 	t.Cleanup(func() {
 		command.Process.Kill()
 		command.Wait()
 	})
-	for lines := bufio.NewScanner(log); lines.Scan(); {
+	said := leaks.hear(log)
+	for lines := bufio.NewScanner(said); lines.Scan(); {
 		var record struct{ Msg, Address string }
 		if json.Unmarshal(lines.Bytes(), &record) == nil && record.Msg == "serving" {
-			go io.Copy(io.Discard, log) // ends with the process
+			go io.Copy(io.Discard, said) // ends with the process
 			return command.Process, "http://" + record.Address
 		}
 	}
@@ -123,6 +126,9 @@ func play(t *testing.T, url, ranges string) (*http.Response, []byte) {
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		t.Error(err)
+	}
+	if response.StatusCode >= 400 {
+		leaks.hearText("answers", string(body))
 	}
 	return response, body
 }

@@ -18,7 +18,7 @@ import (
 	"time"
 )
 
-// A program is ours, in a process of its own, over a mounted recording call-1.
+// A program is ours, in a process of its own.
 type program struct {
 	t              *testing.T
 	command        *exec.Cmd
@@ -32,8 +32,8 @@ type program struct {
 // mountTimeout is that of the program's mount.
 const mountTimeout = time.Second
 
-// startProgram starts the program over recordings below root; before is what it
-// is to be started by.
+// startProgram starts the program over a mounted recording call-1 below root;
+// before is what it is to be started by.
 func startProgram(t *testing.T, root string, before ...string) *program {
 	t.Helper()
 	dir := t.TempDir()
@@ -46,6 +46,12 @@ func startProgram(t *testing.T, root string, before ...string) *program {
 			t.Fatal(err)
 		}
 	}
+	return startConfigured(t, dir, before...)
+}
+
+// startConfigured starts the program with the storagesrv.yaml of a directory.
+func startConfigured(t *testing.T, dir string, before ...string) *program {
+	t.Helper()
 	binary, err := exec.LookPath("storagesrv")
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func startProgram(t *testing.T, root string, before ...string) *program {
 	t.Cleanup(func() { syscall.Kill(-p.command.Process.Pid, syscall.SIGKILL) })
 	serving := make(chan bool, 2)
 	go func() { // ends with the process
-		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+		for lines := bufio.NewScanner(leaks.hear(stderr)); lines.Scan(); {
 			p.note(lines.Text(), serving)
 		}
 		close(serving)
@@ -74,6 +80,7 @@ func startProgram(t *testing.T, root string, before ...string) *program {
 			t.Fatalf("the server ended: %s", p.logged())
 		}
 	}
+	leaks.hearCommandLine(p.command.Process)
 	return p
 }
 
@@ -136,7 +143,7 @@ func (p *program) ends() {
 	}
 }
 
-// ask makes a request and reads the answer.
+// ask makes a request and reads the answer. A refusal must tell no secret.
 func (p *program) ask(method, url string, header ...string) (*http.Response, string) {
 	p.t.Helper()
 	request, err := http.NewRequestWithContext(p.t.Context(), method, url, nil)
@@ -154,6 +161,11 @@ func (p *program) ask(method, url string, header ...string) (*http.Response, str
 	body, err := io.ReadAll(response.Body)
 	if err != nil {
 		p.t.Error(err)
+	}
+	leaks.keepHeader(request.Header)
+	leaks.keepHeader(response.Header)
+	if response.StatusCode >= 400 {
+		leaks.hearText("answers", string(body))
 	}
 	return response, string(body)
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -21,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"storagesrv": main})
+	testscript.Main(suite{m}, map[string]func(){"storagesrv": main})
 }
 
 // TestScripts runs the real program as testdata/script says. Besides
@@ -43,7 +44,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Values[processKey{}] = new(process)
-			return nil
+			return keepFiles(env.WorkDir)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve":     serveScript,
@@ -58,6 +59,18 @@ func TestScripts(t *testing.T) {
 			"status":    statusScript,
 			"envsubst":  envsubstScript,
 		},
+	})
+}
+
+// keepFiles keeps the secrets of a script: the files without an extension.
+func keepFiles(dir string) error {
+	return filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() || filepath.Ext(path) != "" {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		leaks.keep(string(text))
+		return err
 	})
 }
 
@@ -78,12 +91,13 @@ func serveScript(ts *testscript.TestScript, neg bool, args []string) {
 	stderr, err := command.StderrPipe()
 	ts.Check(err)
 	ts.Check(command.Start())
+	leaks.hearCommandLine(command.Process)
 	p := ts.Value(processKey{}).(*process)
 	p.command, p.ended = command, make(chan error, 1)
 	ts.Defer(func() { command.Process.Kill() })
 	addresses := make(chan [2]string, 2)
 	go func() { // ends with the process
-		lines := bufio.NewScanner(stderr)
+		lines := bufio.NewScanner(leaks.hear(stderr))
 		for lines.Scan() {
 			p.log.Write(append(lines.Bytes(), '\n'))
 			var record struct{ Msg, Address string }
@@ -124,6 +138,7 @@ func terminateScript(ts *testscript.TestScript, neg bool, args []string) {
 
 func statusScript(ts *testscript.TestScript, neg bool, args []string) {
 	err := ts.Exec(args[1], args[2:]...)
+	leaks.hearText("standard error of commands", ts.ReadFile("stderr"))
 	code := 0
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) {
 		code = exit.ExitCode()
@@ -173,14 +188,19 @@ func requestScript(ts *testscript.TestScript, method, url, content string, field
 		name, value, _ := strings.Cut(field, ": ")
 		request.Header.Set(name, value)
 	}
+	leaks.keepHeader(request.Header)
 	transport := &http.Transport{DisableKeepAlives: true}
 	response, err := transport.RoundTrip(request)
 	ts.Check(err)
+	leaks.keepHeader(response.Header)
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	ts.Check(err)
 	fmt.Fprintf(ts.Stdout(), "%s\n", response.Status)
 	response.Header.Write(ts.Stdout())
+	if response.StatusCode >= 400 || strings.HasSuffix(url, "/metrics") || strings.HasSuffix(url, "/readyz") {
+		leaks.hearText("answers", string(body))
+	}
 	fmt.Fprintf(ts.Stdout(), "\n%d bytes\n", len(body))
 	if kind := response.Header.Get("Content-Type"); strings.Contains(kind, "json") || strings.HasPrefix(kind, "text/plain") {
 		fmt.Fprintf(ts.Stdout(), "%s\n", body)
@@ -212,9 +232,15 @@ func wavScript(ts *testscript.TestScript, neg bool, args []string) {
 
 // sawtooth is a recording of a buzzing tone: 8 kHz, 8 bit.
 func sawtooth(seconds int) []byte {
+	return append(wavHeader(seconds), bytes.Repeat([]byte{100, 110, 120, 130, 140, 130, 120, 110}, 1000*seconds)...)
+}
+
+const wavHeaderSize = 44
+
+// wavHeader is what comes before the samples of a sawtooth.
+func wavHeader(seconds int) []byte {
 	n := uint32(8000 * seconds)
-	header := fmt.Sprintf("RIFF%sWAVEfmt %s%s%s%s%s%s%sdata%s", le(36+n, 4), le(16, 4), le(1, 2), le(1, 2), le(8000, 4), le(8000, 4), le(1, 2), le(8, 2), le(n, 4))
-	return append([]byte(header), bytes.Repeat([]byte{100, 110, 120, 130, 140, 130, 120, 110}, int(n)/8)...)
+	return []byte(fmt.Sprintf("RIFF%sWAVEfmt %s%s%s%s%s%s%sdata%s", le(36+n, 4), le(16, 4), le(1, 2), le(1, 2), le(8000, 4), le(8000, 4), le(1, 2), le(8, 2), le(n, 4)))
 }
 
 func le(n uint32, size int) string {

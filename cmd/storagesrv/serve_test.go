@@ -80,6 +80,7 @@ func (l *awaitedLog) Write(p []byte) (int, error) {
 		address, _, _ := strings.Cut(rest, `"`)
 		l.address <- address
 	}
+	voice{leaks, "serve"}.Write(p)
 	return l.text.Write(p)
 }
 
