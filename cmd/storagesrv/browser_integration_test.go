@@ -65,7 +65,7 @@ const browserTimeout = 45 * time.Second
 // startBrowser starts a browser until the test ends. Its profile is where
 // chromedp makes it, in our TMPDIR, which is the test's: chromedp sees to it that
 // no process with that profile lives on, and startDemo that nothing is left.
-func startBrowser(t *testing.T, url string) *browser {
+func startBrowser(t *testing.T, url string, more ...chromedp.ExecAllocatorOption) *browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
 	if err != nil {
@@ -83,7 +83,7 @@ func startBrowser(t *testing.T, url string) *browser {
 		chromedp.Flag("mute-audio", true),
 	)
 	// t.Context ends before the cleanup, which is to close the browser gently.
-	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), options...)
+	allocator, stop := chromedp.NewExecAllocator(context.WithoutCancel(t.Context()), append(options, more...)...)
 	t.Cleanup(stop)
 	b := &browser{url: url}
 	b.ctx, _ = chromedp.NewContext(allocator, chromedp.WithListener(b.listen), chromedp.WithErrorf(t.Logf))
@@ -139,7 +139,7 @@ func browse[T any](t *testing.T, b *browser, action chromedp.Action[T]) T {
 // events whether it is there yet.
 var helpers = fmt.Sprintf(`
 const article = (id) => document.querySelector('article[data-call="' + id + '"]');
-const player = (id) => article(id).querySelector("audio, video");
+const player = (id) => document.querySelector('audio[id="' + id + '"]') ?? article(id).querySelector("audio, video");
 const state = (p) => ({
 	currentTime: p.currentTime, duration: p.duration, readyState: p.readyState, paused: p.paused,
 	frames: p.getVideoPlaybackQuality?.().totalVideoFrames ?? 0, error: p.error?.message ?? "",
@@ -215,6 +215,17 @@ func (b *browser) press(t *testing.T, id string) {
 	await[player](t, b, "until('play', player(%q), (p) => !p.paused)", id)
 }
 
+// click presses the play button of a player, as a person does who has a mouse: it
+// is the leftmost of its controls.
+func (b *browser) click(t *testing.T, id string) {
+	t.Helper()
+	b.do(t, chromedp.Evaluate[chromedp.Void](fmt.Sprintf("player(%q).scrollIntoView({block: 'center', behavior: 'instant'})", id)))
+	type point struct{ X, Y float64 }
+	at := await[point](t, b, "(({x, y, height}) => ({x: x + height / 2, y: y + height / 2}))(player(%q).getBoundingClientRect())", id)
+	b.do(t, chromedp.MouseClickXY(at.X, at.Y))
+	await[player](t, b, "until('play', player(%q), (p) => !p.paused)", id)
+}
+
 // plays waits until the player is half a second beyond a time.
 func (b *browser) plays(t *testing.T, id string, from float64) player {
 	t.Helper()
@@ -251,25 +262,25 @@ func (b *browser) checkSeeks(t *testing.T, call demo.Call) {
 		t.Errorf("sought %d: %+v", middle, p)
 	}
 	b.plays(t, call.ID, middle)
-	b.checkAskedFor(t, call, middle)
+	b.checkAskedFor(t, b.url+"/recordings/"+call.ID, middle)
 
 	minute := call.Minutes()[len(call.Minutes())-1]
 	b.do(t, chromedp.Click(chromedp.CSS(fmt.Sprintf(`article[data-call=%q] button[aria-label="Jump to minute %d"]`, call.ID, minute))))
 	b.plays(t, call.ID, float64(60*minute))
-	b.checkAskedFor(t, call, 60*minute)
+	b.checkAskedFor(t, b.url+"/recordings/"+call.ID, 60*minute)
 	b.pause(t, call.ID)
 }
 
-// checkAskedFor makes sure that the server was asked for the bytes from about a
-// second of the hour on, and answered with those alone.
-func (b *browser) checkAskedFor(t *testing.T, call demo.Call, second int) {
+// checkAskedFor makes sure that the bytes from about a second of the hour on were
+// asked for at an address, whatever its query, and that the answer was those alone.
+func (b *browser) checkAskedFor(t *testing.T, url string, second int) {
 	t.Helper()
 	const rate, before = 8000, 1 << 20 // bytes a second; browsers begin a little earlier
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var answers []string
 	for _, response := range b.responses {
-		if response.URL != b.url+"/recordings/"+call.ID {
+		if path, _, _ := strings.Cut(response.URL, "?"); path != url {
 			continue
 		}
 		ranges, _ := response.Headers["Content-Range"].(string)
@@ -283,6 +294,26 @@ func (b *browser) checkAskedFor(t *testing.T, call demo.Call, second int) {
 		}
 	}
 	t.Errorf("no range from second %d on in what was answered: %s", second, answers)
+}
+
+// asked returns the first answer of an address with text in it; nil if there is
+// none.
+func (b *browser) asked(text string) *network.Response {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, response := range b.responses {
+		if strings.Contains(response.URL, text) {
+			return response
+		}
+	}
+	return nil
+}
+
+// forget forgets what has been answered so far.
+func (b *browser) forget() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.responses = nil
 }
 
 func (b *browser) checkRefused(t *testing.T, call demo.Call, output string) {
