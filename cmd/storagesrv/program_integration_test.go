@@ -59,6 +59,7 @@ func startConfigured(t *testing.T, dir string, before ...string) *program {
 	args := append(before, binary, "serve", "--config", filepath.Join(dir, "storagesrv.yaml"))
 	p := &program{t: t, command: exec.Command(args[0], args[1:]...), ended: make(chan error, 1)}
 	p.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.command.Stdout = voice{leaks, "standard output"}
 	stderr, err := p.command.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -89,13 +90,16 @@ func (p *program) note(line string, serving chan<- bool) {
 	defer p.mu.Unlock()
 	p.log.WriteString(line + "\n")
 	var record struct{ Msg, Address string }
-	if json.Unmarshal([]byte(line), &record) != nil || record.Address == "" {
+	if json.Unmarshal([]byte(line), &record) != nil {
 		return
 	}
-	if record.Msg == "serving" {
+	switch record.Msg {
+	case "serving":
 		p.address = record.Address
-	} else {
+	case "serving health and metrics":
 		p.admin = record.Address
+	default:
+		return
 	}
 	serving <- true
 }

@@ -12,24 +12,37 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// webappScript starts a web app, $APP, where anna and otto may play call-1 with
-// the cookie session=NAME-secret, and which has the keys of an issuer of JSON
-// web tokens. $JWT, $EXPIRED and $FORGED are of that issuer and for call-1, or
-// say so.
+// webappScript starts a web app, $APP, as startWebapp does; $JWT, $EXPIRED and
+// $FORGED are its JSON web tokens.
 func webappScript(ts *testscript.TestScript, neg bool, args []string) {
+	server, tokens, err := startWebapp()
+	ts.Check(err)
+	ts.Defer(server.Close)
+	ts.Setenv("APP", server.URL)
+	for name, token := range tokens {
+		ts.Setenv(name, token)
+	}
+}
+
+// startWebapp starts a web app where anna and otto may play call-1 with the
+// cookie session=NAME-secret, and which has the keys of an issuer of JSON web
+// tokens. These are of that issuer and for call-1, or say so.
+func startWebapp() (server *httptest.Server, tokens map[string]string, err error) {
 	public, private, err := ed25519.GenerateKey(nil)
-	ts.Check(err)
+	if err != nil {
+		return nil, nil, err
+	}
 	_, another, err := ed25519.GenerateKey(nil)
-	ts.Check(err)
+	if err != nil {
+		return nil, nil, err
+	}
 	app := http.NewServeMux()
 	app.HandleFunc("GET /may-play", mayPlay)
 	app.HandleFunc("GET /login", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "Who are you?") })
 	app.HandleFunc("GET /jwks", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprintf(w, `{"keys":[{"kty":"OKP","crv":"Ed25519","x":%q,"kid":"1"}]}`, base64.RawURLEncoding.EncodeToString(public))
 	})
-	server := httptest.NewServer(app)
-	ts.Defer(server.Close)
-	ts.Setenv("APP", server.URL)
+	tokens = make(map[string]string)
 	for name, c := range map[string]struct {
 		key      ed25519.PrivateKey
 		lifetime time.Duration
@@ -38,10 +51,11 @@ func webappScript(ts *testscript.TestScript, neg bool, args []string) {
 			"iss": "https://id.example.lan", "aud": "storagesrv", "sub": "zoe", "calls": "call-1", "exp": time.Now().Add(c.lifetime).Unix(),
 		})
 		token.Header["kid"] = "1"
-		signed, err := token.SignedString(c.key)
-		ts.Check(err)
-		ts.Setenv(name, signed)
+		if tokens[name], err = token.SignedString(c.key); err != nil {
+			return nil, nil, err
+		}
 	}
+	return httptest.NewServer(app), tokens, nil
 }
 
 // mayPlay sends whom it does not know to a page that answers 200.
