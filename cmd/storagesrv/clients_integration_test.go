@@ -57,7 +57,7 @@ type clients struct {
 func newClients(call demo.Call, file demo.File, url string) clients {
 	ext := filepath.Ext(file.Path)
 	mime := map[string]string{".mp3": "audio/mpeg", ".wav": "audio/wav", ".mp4": "video/mp4"}[ext]
-	return clients{url, call.ID, ext, mime, file.Content(), call.Minutes() != nil}
+	return clients{url, call.ID, ext, mime, file.Recording(), call.Minutes() != nil}
 }
 
 func (c clients) check(t *testing.T) {

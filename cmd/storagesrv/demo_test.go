@@ -136,7 +136,7 @@ func (d *runningDemo) checkCall(t *testing.T, call demo.Call) {
 	response, body := d.get(t, "/recordings/"+call.ID)
 	checkAnswer(t, response, call.Answer)
 	if call.Problem == "" {
-		if !bytes.Equal(body, call.Files[0].Content()) {
+		if !bytes.Equal(body, call.Files[0].Recording()) {
 			t.Errorf("%d bytes that are not those of the recording", len(body))
 		}
 	} else {
@@ -149,7 +149,7 @@ func (d *runningDemo) checkCall(t *testing.T, call demo.Call) {
 	}
 	for _, file := range call.Files {
 		response, body := d.get(t, "/recordings/"+call.ID+"?file_id="+file.ID)
-		if response.StatusCode != http.StatusOK || !bytes.Equal(body, file.Content()) {
+		if response.StatusCode != http.StatusOK || !bytes.Equal(body, file.Recording()) {
 			t.Errorf("file %s: %s, %d bytes", file.ID, response.Status, len(body))
 		}
 	}
@@ -181,7 +181,7 @@ func (d *runningDemo) checkSeek(t *testing.T) {
 			continue
 		}
 		response, body := d.get(t, "/recordings/"+call.ID, "Range", "bytes=20000001-20070000")
-		if response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, call.Files[0].Content()[20000001:20070001]) {
+		if response.StatusCode != http.StatusPartialContent || !bytes.Equal(body, call.Files[0].Recording()[20000001:20070001]) {
 			t.Errorf("%s: %s, %d bytes", call.ID, response.Status, len(body))
 		}
 	}
@@ -260,7 +260,7 @@ func (d *runningDemo) checkWays(t *testing.T) {
 	if err := run(t.Context(), []string{"sign", "--config", d.find(t, `Config +(\S+)`), "mp3-on-mount"}, &signed, io.Discard); err != nil {
 		t.Fatal(err)
 	}
-	speech := demo.Calls[0].Files[0].Content()
+	speech := demo.Calls[0].Files[0].Recording()
 	for _, path := range []string{link.SignedURL, strings.TrimSpace(signed.String()), d.find(t, `(http://\S+\.json/file)\n`)} {
 		if response, body := d.get(t, path, "Authorization", "Bearer "+token); response.StatusCode != http.StatusOK || !bytes.Equal(body, speech) {
 			t.Errorf("%s: %s, %d bytes", path, response.Status, len(body))

@@ -29,6 +29,16 @@ type File struct {
 	Encrypted bool   // says the recorder
 	// Content is what is on the storage; nil: nothing is.
 	Content Content
+	// Played is what the recorder itself plays, if that is something else.
+	Played Content
+}
+
+// Recording is what is heard: what is on the storage, or what the recorder plays.
+func (f File) Recording() []byte {
+	if f.Played != nil {
+		return f.Played()
+	}
+	return f.Content()
 }
 
 // An Answer is what GET /recordings/{id} has to get.
@@ -69,6 +79,12 @@ func (c Call) Where() string {
 // Video reports whether there is something to look at.
 func (c Call) Video() bool { return strings.HasPrefix(c.Type, "video/") }
 
+// Encrypted reports whether the recorder has to play the call: what it plays is
+// encrypted, too, if the call is refused.
+func (c Call) Encrypted() bool {
+	return c.Status == http.StatusUnprocessableEntity || len(c.Files) > 0 && c.Files[0].Played != nil
+}
+
 // Minutes are places to jump to in a long recording: tens of megabytes, so that
 // a player has to ask for a range to get there.
 func (c Call) Minutes() []int {
@@ -101,6 +117,9 @@ var Calls = []Call{
 		Files: one(onMount+"2026/mu-law.wav", muLawWAV), Answer: served("audio/wav")},
 	{ID: "wav-ulaw-on-sftp", About: "WAV, G.711 µ-law",
 		Files: one(onSFTP+"2026/mu-law.wav", muLawWAV), Answer: served("audio/wav")},
+	{ID: "decrypted-by-recorder", About: "encrypted on the storage: the recorder sends what it plays",
+		Files:  []File{{ID: "01", Path: onMount + "decrypted.mp3", Content: enciphered(sample("speech.mp3"), 0), Played: sample("speech.mp3")}},
+		Answer: served("audio/mpeg")},
 	{ID: "in-progress", About: "still going on: plays what there is so far",
 		Files: one(onMount+"growing.mp3", cut(sample("speech.mp3"), 10_000)), State: 4, Answer: served("audio/mpeg")},
 	{ID: "gsm-on-mount", About: "WAV, GSM 6.10: a download, as no browser plays it",
@@ -113,7 +132,7 @@ var Calls = []Call{
 	{ID: "encrypted-raw", About: "raw AES-CTR on SFTP, which has no mark at all",
 		Files: one(onSFTP+"raw.mp3", enciphered(sample("speech.mp3"), 0)), Answer: refused(422, "unrecognized")},
 	{ID: "marked-encrypted", About: "the recorder says that it is encrypted",
-		Files:  []File{{ID: "01", Path: onMount + "marked.mp3", Encrypted: true, Content: sample("speech.mp3")}},
+		Files:  []File{{ID: "01", Path: onMount + "marked.mp3", Encrypted: true, Content: openSSL(sample("speech.mp3"))}},
 		Answer: refused(422, "encrypted")},
 	{ID: "hostile-path", About: "its file_path leads to /etc/passwd",
 		Files: one(onMount+"../../etc/passwd", nil), Answer: refused(502, "unmapped-path")},

@@ -71,7 +71,7 @@ func Start(public, admin string) (_ *Demo, err error) {
 		return nil, err
 	}
 	d.Token = rand.Text()
-	settings := settings{Public: public, Admin: admin, URL: d.URL, Mount: d.mount(), User: user,
+	settings := settings{Public: public, Admin: admin, URL: d.URL, Mount: d.mount(), Spool: d.Dir, User: user,
 		TokenHash: fmt.Sprintf("%x", sha256.Sum256([]byte(d.Token))), SigningKey: rand.Text() + rand.Text()}
 	if err := d.startRecorder(&settings); err != nil {
 		return nil, err
@@ -158,6 +158,10 @@ func (d *Demo) startRecorder(s *settings) error {
 	for _, c := range d.calls {
 		if c.Files != nil {
 			recorder.Set(c.Metadata)
+		}
+		if c.Encrypted() {
+			f := c.Files[0]
+			recorder.SetContent(c.ID, f.ID, metadatatest.Content{Data: f.Recording(), ETag: `"1"`, Modified: c.Metadata.Stop})
 		}
 	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

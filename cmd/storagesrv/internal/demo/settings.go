@@ -23,6 +23,7 @@ type settings struct {
 	RecorderURL      string
 	RecorderPassword string
 	Mount            string // the directory
+	Spool            string // another one
 	SFTP             string // host:port
 	SFTPKey          []byte // PEM
 	HostKey          string // fingerprint

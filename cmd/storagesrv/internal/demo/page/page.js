@@ -21,8 +21,8 @@ async function describe(url, player, output) {
 	}
 	const info = await (await fetch(`${url}/info`)).json();
 	const file = info.files[0];
-	player.hidden = !info.playable;
+	player.hidden = !info.playable && !info.fallback;
 	const rate = file.sample_rate ? `${file.sample_rate / 1000} kHz` : "";
 	const size = file.size < 1e6 ? `${Math.ceil(file.size / 1e3)} kB` : `${(file.size / 1e6).toFixed(1)} MB`;
-	output.textContent = [file.type, file.codec, rate, size, file.reason].filter(Boolean).join(", ");
+	output.textContent = [file.type, file.codec, rate, size, file.reason, file.fallback && "played by the recorder"].filter(Boolean).join(", ");
 }
