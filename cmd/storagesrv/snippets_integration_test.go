@@ -4,6 +4,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
@@ -64,6 +65,7 @@ func TestSnippetsOfWay2(t *testing.T) {
 			s := newSnippetSite(t, stack)
 			stack.run(t, s, snippet(t, "docs/way2.md", stack.language))
 			s.checkPlays(t, s.url(stack.path))
+			s.checkLeaving(t, s.url(stack.path))
 			s.checkRefuses(t, s.url(stack.path), 403, 403)
 			s.checkStatus(t, s.url(stack.path)+"nobody", "session=anna", 404)
 			s.checkOutage(t, s.url(stack.path))
@@ -129,8 +131,8 @@ func replaced(t *testing.T, code string, oldnew ...string) string {
 	return strings.NewReplacer(oldnew...).Replace(code)
 }
 
-// A snippetSite is storagesrv with the calls call-1 and call-2, and addresses for
-// an app and an nginx around it.
+// A snippetSite is storagesrv with the calls call-1 and call-2, and an hour that
+// is another one, and addresses for an app and an nginx around it.
 type snippetSite struct {
 	dir, app, nginx string
 	server          *program
@@ -146,7 +148,9 @@ func newSnippetSite(t *testing.T, app stack) *snippetSite {
 	recordIn(t, s.dir, s.recording)
 	s.write(t, "key", "key-that-signs-links-of-a-snippet")
 	s.write(t, "calls.json", `[{"call_id": "call-1", "files": [{"stop_time": "2013-10-12T16:38:56Z", "file_path": "/r/a.wav"}]},
-		{"call_id": "call-2", "files": [{"stop_time": "2013-10-12T16:38:56Z", "file_path": "/r/a.wav"}]}]`)
+		{"call_id": "call-2", "files": [{"stop_time": "2013-10-12T16:38:56Z", "file_path": "/r/a.wav"}]},
+		{"call_id": "hour", "files": [{"stop_time": "2013-10-12T16:38:56Z", "file_path": "/r/hour.wav"}]}]`)
+	recordSilence(t, filepath.Join(s.dir, "hour.wav"), 3600)
 	s.write(t, "storagesrv.yaml", fmt.Sprintf(`{http: {listen: "127.0.0.1:0", admin: "127.0.0.1:0", trusted_proxies: [127.0.0.1]}, metadata: {catalog: calls.json},
 		storage: [{prefix: /r, mount: {root: %q}}], access: {tokens: [{name: crm, sha256: %x}], signing_keys: [{id: one, secret_file: key}],
 		forward: {url: "http://%s%s", headers: [Cookie, Authorization], user_header: X-Forwarded-User}}}`, s.dir, sha256.Sum256([]byte(s.token)), s.app, app.mayPlay))
@@ -246,6 +250,39 @@ func (s *snippetSite) checkStatus(t *testing.T, url, cookie string, want int) {
 	t.Helper()
 	if got, body := s.get(t, url, cookie); got.StatusCode != want {
 		t.Errorf("%s as %q: %s, want %d; %d bytes", url, cookie, got.Status, want, len(body))
+	}
+}
+
+// checkLeaving makes sure that an app takes no more of a recording whose listener
+// has gone.
+func (s *snippetSite) checkLeaving(t *testing.T, url string) {
+	t.Helper()
+	ctx, leave := context.WithCancel(t.Context())
+	defer leave()
+	request, err := http.NewRequestWithContext(ctx, "GET", url+"hour", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Cookie", "session=anna")
+	response, err := (&http.Transport{DisableKeepAlives: true}).RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if _, err := io.ReadFull(response.Body, make([]byte, 10_000)); err != nil {
+		t.Fatalf("%s: %v", response.Status, err)
+	}
+	leave()
+	var record struct {
+		Status int
+		Bytes  int64
+	}
+	s.server.await("the end of the request", func() bool {
+		line := regexp.MustCompile(`.*"route":"file",.*"call_id":"hour".*`).FindString(s.server.logged())
+		return line != "" && json.Unmarshal([]byte(line), &record) == nil
+	})
+	if record.Bytes >= response.ContentLength {
+		t.Errorf("%+v of %d bytes", record, response.ContentLength)
 	}
 }
 

@@ -177,7 +177,7 @@ func startSite(t *testing.T) *site {
 	var catalog []string
 	for i := 1; i <= calls; i++ {
 		name := fmt.Sprintf("call-%02d", i)
-		s.record(t, name+".wav", seconds(i))
+		recordSilence(t, filepath.Join(s.dir, name+".wav"), seconds(i))
 		catalog = append(catalog, fmt.Sprintf(`{"call_id": %q, "files": [{"stop_time": "2013-10-12T16:38:56Z", "file_path": "/r/%[1]s.wav"}]}`, name))
 	}
 	for name, text := range map[string]string{
@@ -218,11 +218,11 @@ func (s *site) startApp(t *testing.T, public string) {
 	leaks.keep(session.Value)
 }
 
-// record makes a recording that takes as good as no room: after a second of tone
-// it is silent.
-func (s *site) record(t *testing.T, name string, seconds int) {
+// recordSilence makes a recording that takes as good as no room: after a second of
+// tone it is silent.
+func recordSilence(t *testing.T, path string, seconds int) {
 	t.Helper()
-	path, longAgo := filepath.Join(s.dir, name), time.Date(2013, 10, 12, 16, 38, 56, 0, time.UTC)
+	longAgo := time.Date(2013, 10, 12, 16, 38, 56, 0, time.UTC)
 	for _, err := range []error{
 		os.WriteFile(path, append(wavHeader(seconds), sawtooth(1)[wavHeaderSize:]...), 0o644),
 		os.Truncate(path, int64(wavHeaderSize+8000*seconds)),
