@@ -55,6 +55,7 @@ func NewWriter(out io.Writer, gap func(pieces int) []byte) *Writer {
 	w := &Writer{
 		out: out, gap: gap, moved: make(chan struct{}),
 		wake: make(chan struct{}, 1), now: make(chan struct{}, 1), done: make(chan struct{}),
+		pending: make([]byte, 0, size), spare: make([]byte, 0, size),
 	}
 	go w.run() // ends with Close
 	return w
@@ -192,7 +193,8 @@ func (w *Writer) writePending() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.err = err
-	if cap(batch) <= size {
-		w.spare = batch
+	if cap(batch) > size {
+		batch = make([]byte, 0, size)
 	}
+	w.spare = batch
 }
