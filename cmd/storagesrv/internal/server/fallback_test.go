@@ -240,6 +240,7 @@ var refusals = []faulty{
 }
 
 func TestRecordersFaultsAreProblems(t *testing.T) {
+	t.Parallel()
 	for _, way := range []server.Way{server.Redirect, server.Proxy} {
 		for _, c := range refusals {
 			t.Run(string(way)+" "+c.name, func(t *testing.T) {

@@ -100,6 +100,7 @@ func (r *rig) corpusCalls(t *testing.T, corpus, folder string) map[string]string
 }
 
 func TestOpenSSHProblems(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name     string
 		timeout  time.Duration
@@ -114,6 +115,7 @@ func TestOpenSSHProblems(t *testing.T) {
 		{"gone", patient, (*sftptest.OpenSSH).Close, "storage-unavailable", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var sshd *sftptest.OpenSSH
 			r := newRig(t, rigConfig{store: func(t testing.TB, dir string) (store storage.Store, kind string) {
 				store, sshd = startOpenSSH(t, sftptest.OpenSSHConfig{}, dir, c.timeout)

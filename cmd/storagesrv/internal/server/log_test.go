@@ -68,6 +68,7 @@ func or(s, other string) string {
 }
 
 func TestAStaleAnswerIsMarkedInTheLog(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{})
 	content := wav(1000)
 	r.call("call-1", r.file("a.wav", content))

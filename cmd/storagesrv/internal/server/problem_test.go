@@ -76,6 +76,7 @@ func (r *rig) awaitPlays(path string, content []byte) {
 }
 
 func TestMetadataProblems(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		fault   metadatatest.Fault
@@ -102,6 +103,7 @@ func TestMetadataProblems(t *testing.T) {
 		{"redirect to a login page", metadatatest.Redirect("http://127.0.0.1:1/gossip"), "bad-metadata", 502},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			timeout := patient
 			switch c.problem {
 			case "metadata-timeout":
@@ -122,6 +124,7 @@ func TestMetadataProblems(t *testing.T) {
 }
 
 func TestRecorderThatIsNotThere(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -308,6 +311,7 @@ func TestStoreProblems(t *testing.T) {
 }
 
 func TestSFTPProblems(t *testing.T) {
+	t.Parallel()
 	const brief = time.Second
 	otherKey, err := sftptest.NewHostKey("ed25519")
 	if err != nil {
@@ -328,6 +332,7 @@ func TestSFTPProblems(t *testing.T) {
 		}, "storage-unavailable"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var sshd *sftptest.Server
 			r := newRig(t, rigConfig{store: func(t testing.TB, dir string) (store storage.Store, kind string) {
 				store, sshd = startSFTP(t, dir, c.timeout)
@@ -350,6 +355,7 @@ func TestSFTPProblems(t *testing.T) {
 }
 
 func TestSFTPServerThatIsGoneComesBack(t *testing.T) {
+	t.Parallel()
 	var sshd *sftptest.Server
 	r := newRig(t, rigConfig{store: func(t testing.TB, dir string) (store storage.Store, kind string) {
 		store, sshd = startSFTP(t, dir, time.Second)
@@ -404,6 +410,7 @@ func TestManyListenersOfANewCallCostOneLookUp(t *testing.T) {
 }
 
 func TestFailingBackendsLeakNothing(t *testing.T) {
+	t.Parallel()
 	const timeout = time.Second
 	var sshd *sftptest.Server
 	r := newRig(t, rigConfig{timeout: timeout, store: func(t testing.TB, dir string) (store storage.Store, kind string) {
@@ -436,6 +443,7 @@ func TestFailingBackendsLeakNothing(t *testing.T) {
 }
 
 func TestMovedFilesAreLookedUpOnceMore(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{ttl: time.Hour})
 	content := wav(1000)
 	old := r.file("20131012/a.wav", content)

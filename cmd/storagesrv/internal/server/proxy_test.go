@@ -313,6 +313,7 @@ func withoutRange(next http.Handler) http.Handler {
 }
 
 func TestProxyCutsABodyThatTheRecorderBreaks(t *testing.T) {
+	t.Parallel()
 	data := wav(500_000)
 	for kind, content := range recorders {
 		for name, fault := range map[string]metadatatest.Fault{
@@ -507,6 +508,7 @@ func TestProxyEndsWhatNobodyWaitsFor(t *testing.T) {
 // TestProxyLetsGoOfTheRecorderForASlowListener: the recorder has one download to
 // give, and somebody who takes nothing does not hold it.
 func TestProxyLetsGoOfTheRecorderForASlowListener(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{fallback: by(t, server.Proxy), recorder: metadata.ClientConfig{MaxDownloads: 1}})
 	data := wav(20_000_000)
 	for _, id := range []string{"slow", "other"} {

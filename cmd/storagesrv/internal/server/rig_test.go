@@ -5,7 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-	"io"
+	"flag"
 	"log/slog"
 	"maps"
 	"math"
@@ -31,7 +31,10 @@ import (
 	"storagesrv/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { storagetest.Main(m) }
+func TestMain(m *testing.M) {
+	flag.Set("test.parallel", "8") // unless the command line says another: those that are parallel wait more than they work
+	storagetest.Main(m)
+}
 
 // prefix is what file_path starts with in these tests.
 const prefix = "/var/recordings"
@@ -266,8 +269,10 @@ func (r *rig) send(method, url, content string, header http.Header) answer {
 		return answer{err: err}
 	}
 	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	return answer{response.StatusCode, response.Header, body, err}
+	// What is long comes into a buffer that is long enough.
+	body := bytes.NewBuffer(make([]byte, 0, max(response.ContentLength, 0)+bytes.MinRead))
+	_, err = body.ReadFrom(response.Body)
+	return answer{response.StatusCode, response.Header, body.Bytes(), err}
 }
 
 // problemName returns the name of the problem that an answer is.
@@ -338,6 +343,7 @@ func (r *rig) logged(a answer) (record map[string]any) {
 // wav returns a PCM recording of n samples, which sound like a voice humming.
 func wav(n int) []byte {
 	var b bytes.Buffer
+	b.Grow(44 + 2*n)
 	size := uint32(2 * n)
 	b.WriteString("RIFF")
 	binary.Write(&b, binary.LittleEndian, 36+size)

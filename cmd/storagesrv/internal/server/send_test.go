@@ -90,6 +90,7 @@ func (r *rig) awaitTruncated(kind string, n int) {
 }
 
 func TestAStorageThatFailsMidwayCutsTheBody(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name    string
 		timeout time.Duration
@@ -101,6 +102,7 @@ func TestAStorageThatFailsMidwayCutsTheBody(t *testing.T) {
 		{"ends early", patient, func(s *sftptest.Server) { s.Set(sftptest.Faults{EndAt: 500_000}) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			var sshd *sftptest.Server
 			r := newRig(t, rigConfig{store: func(t testing.TB, dir string) (store storage.Store, kind string) {
 				store, sshd = startSFTP(t, dir, c.timeout)
@@ -143,8 +145,10 @@ func TestALieAboutTheSizeCutsTheBody(t *testing.T) {
 }
 
 func TestAClientThatTakesNothingIsCut(t *testing.T) {
+	t.Parallel()
 	for kind, store := range inProcess {
 		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
 			r := newRig(t, rigConfig{store: store, stall: 500 * time.Millisecond})
 			r.call("call-1", r.file("a.wav", wav(long)))
 			_, body := rawGet(t, r, "/recordings/call-1")
@@ -160,6 +164,7 @@ func TestAClientThatTakesNothingIsCut(t *testing.T) {
 }
 
 func TestAClientThatTakesNoProblemsIsCut(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{stall: time.Second})
 	conn := dialRaw(t, r)
 	err := conn.SetWriteDeadline(time.Now().Add(hung))
@@ -179,6 +184,7 @@ func TestAClientThatTakesNoProblemsIsCut(t *testing.T) {
 // A write to a client may fail before the header is sent, and the body must
 // not go on as if it had been.
 func TestNothingIsSentWithoutAHeader(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{stall: time.Second})
 	r.call("call-1", r.file("a.wav", wav(50_000)))
 	conn := dialRaw(t, r)
@@ -212,6 +218,7 @@ func TestAFileRewrittenInPlaceCutsTheBody(t *testing.T) {
 }
 
 func TestASlowClientIsNotCut(t *testing.T) {
+	t.Parallel()
 	const stall = 5 * time.Second // in which a busy machine makes the client run
 	for kind, store := range inProcess {
 		t.Run(kind, func(t *testing.T) {
@@ -285,6 +292,7 @@ func TestAFileThatGrowsIsServedAsItWas(t *testing.T) {
 }
 
 func TestAFreshFileHasAWeakValidatorUntilItHasSettled(t *testing.T) {
+	t.Parallel()
 	r := newRig(t, rigConfig{})
 	r.call("fresh", r.file("fresh.wav", wav(1000)))
 	r.call("future", r.file("future.wav", wav(1000)))

@@ -14,6 +14,7 @@ import (
 
 // What the storage takes its time for is not held against the client.
 func TestAnOutageLongerThanTheStallTimeoutCutsNobody(t *testing.T) {
+	t.Parallel()
 	const stall = 2 * time.Second // in which a busy machine makes the client run
 	content := noisy(streamed, 1)
 	for _, protocol := range []string{"http/1.1", "h2"} {
