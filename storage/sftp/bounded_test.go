@@ -193,6 +193,7 @@ func isClosedAtOnce(store *sftp.Store, stuck func() bool) error {
 }
 
 func TestNothingWaitsLongForAServerThatCannotBeConnectedTo(t *testing.T) {
+	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,7 @@ import (
 )
 
 func TestOpenIsBoundedWhereverTheServerStops(t *testing.T) {
+	t.Parallel()
 	for name, faults := range map[string]sftptest.Faults{
 		"in login":    {HoldAt: sftptest.InAuth},
 		"at the file": {HangAt: "/" + recording},
@@ -255,6 +256,7 @@ func status(packet []byte, code uint32) []byte {
 }
 
 func TestNonsenseIsSurvived(t *testing.T) {
+	t.Parallel()
 	truncate := func(p []byte) []byte { return p[:len(p)-3] }
 	ok := func(p []byte) []byte { return status(p, 0) }
 	for name, answer := range map[string]func([]byte) []byte{

@@ -112,6 +112,7 @@ func TestOpenSSHRestarted(t *testing.T) {
 }
 
 func TestOpenSSHCutConnectionsCostNoByte(t *testing.T) {
+	t.Parallel()
 	readsThroughCuts(t, startOpenSSH(t, sftptest.OpenSSHConfig{}), 100, below(recordings(t)))
 }
 

@@ -188,6 +188,7 @@ var other = func() []byte {
 }()
 
 func TestAFileThatChangedDuringTheOutageIsNotGoneOnWith(t *testing.T) {
+	t.Parallel()
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -278,6 +279,7 @@ func TestARefusalDuringTheOutageEndsAReadSoon(t *testing.T) {
 }
 
 func TestAReadWaitsForTheServerNoLongerThanItShould(t *testing.T) {
+	t.Parallel()
 	const resume = time.Second
 	for name, test := range map[string]struct {
 		fail func(*sftptest.Proxy)

@@ -124,6 +124,7 @@ func TestRcloneServesRegularFilesOnly(t *testing.T) {
 }
 
 func TestOtherServersServeExactly(t *testing.T) {
+	t.Parallel()
 	dir := recordings(t)
 	for name, test := range map[string]struct {
 		start  func() (*sftptest.Daemon, error)
@@ -134,6 +135,7 @@ func TestOtherServersServeExactly(t *testing.T) {
 		"rclone":   {func() (*sftptest.Daemon, error) { return sftptest.StartRclone(dir) }, func(*sftp.Config) {}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			server := ended(t)(test.start())
 			for way, on := range ways {
 				if err := isExact(on(t, connect(t, server, test.change)), recording, content, 100); err != nil {
