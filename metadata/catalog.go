@@ -156,11 +156,11 @@ func (r *catalogReader) readCall() error {
 	if len(object) > maxAnswer {
 		return fmt.Errorf("%w: a call of more than %d bytes", ErrMalformed, maxAnswer)
 	}
-	wrapper := parseFields(object, "the call")
-	if inner := wrapper.value("call"); inner != nil {
-		object = inner
+	members := parseFields(object, "the call")
+	if inner := members.value("call"); inner != nil {
+		object, members = inner, parseFields(inner, "the call")
 	}
-	call, err := decodeObject(object, r.encryptedField)
+	call, err := decodeObject(members, r.encryptedField)
 	if err != nil {
 		return err
 	}

@@ -37,7 +37,7 @@ func decodeCall(body []byte, id, encryptedField string) (*Call, error) {
 	if answer.err != nil {
 		return nil, answer.err
 	}
-	call, err := decodeObject(object, encryptedField)
+	call, err := decodeObject(parseFields(object, "call"), encryptedField)
 	if err != nil {
 		return nil, err
 	}
@@ -53,8 +53,7 @@ func decodeCall(body []byte, id, encryptedField string) (*Call, error) {
 
 // decodeObject reads what "call" holds. Its Raw and Fetched are the caller's
 // to set.
-func decodeObject(object []byte, encryptedField string) (*Call, error) {
-	f := parseFields(object, "call")
+func decodeObject(f *fields, encryptedField string) (*Call, error) {
 	call := &Call{
 		ID:       f.string("call_id"),
 		From:     f.text("from_number"),
@@ -163,12 +162,21 @@ func parseFields(object []byte, of string) *fields {
 
 // countMembers returns how many members an object has, which is well-formed.
 func countMembers(object []byte) int {
-	decoder, n := json.NewDecoder(bytes.NewReader(object)), 0
-	decoder.Token() // the brace
-	var value json.RawMessage
-	for ; decoder.More(); n++ {
-		decoder.Token() // the name
-		decoder.Decode(&value)
+	n, depth, quoted := 0, 0, false
+	for i := 0; i < len(object); i++ {
+		switch c := object[i]; {
+		case quoted && c == '\\':
+			i++ // an escaped quote ends no string
+		case c == '"':
+			quoted = !quoted
+		case quoted:
+		case c == '{', c == '[':
+			depth++
+		case c == '}', c == ']':
+			depth--
+		case c == ':' && depth == 1:
+			n++
+		}
 	}
 	return n
 }
