@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -122,19 +123,18 @@ func (s *Server) openFile(ctx context.Context, call *metadata.Call, fileID strin
 
 // pick returns the file of a call that is asked for.
 func pick(call *metadata.Call, fileID string) (*metadata.File, error) {
-	ids := make([]string, len(call.Files))
-	for i, file := range call.Files {
-		if ids[i] = file.ID; fileID != "" && file.ID == fileID {
+	n := len(call.Files)
+	if fileID != "" {
+		if i := slices.IndexFunc(call.Files, func(f metadata.File) bool { return f.ID == fileID }); i >= 0 {
 			return &call.Files[i], nil
 		}
 	}
-	list := listed(ids)
 	switch {
-	case fileID != "" && len(ids) > 0:
-		return nil, fileNotFound.because("the files of this call are %s", list)
-	case len(ids) > 1:
-		return nil, notJoinable.because("this call has several files; choose one with ?file_id= from %s", list)
-	case len(ids) == 1:
+	case fileID != "" && n > 0:
+		return nil, fileNotFound.because("the files of this call are %s", listed(call.Files))
+	case n > 1:
+		return nil, notJoinable.because("this call has several files; choose one with ?file_id= from %s", listed(call.Files))
+	case n == 1:
 		return &call.Files[0], nil
 	case call.InProgress():
 		return nil, recordingInProgress
@@ -142,11 +142,16 @@ func pick(call *metadata.Call, fileID string) (*metadata.File, error) {
 	return nil, noRecording
 }
 
-// listed is a list for a detail, which a call of many files does not make long.
-func listed(ids []string) string {
+// listed lists the ids of files for a detail, which a call of many does not make long.
+func listed(files []metadata.File) string {
 	const most = 50
-	if len(ids) > most {
-		return fmt.Sprintf("%s, and %d more", strings.Join(ids[:most], ", "), len(ids)-most)
+	ids := make([]string, min(len(files), most))
+	for i := range ids {
+		ids[i] = files[i].ID
 	}
-	return strings.Join(ids, ", ")
+	list := strings.Join(ids, ", ")
+	if more := len(files) - most; more > 0 {
+		list += fmt.Sprintf(", and %d more", more)
+	}
+	return list
 }

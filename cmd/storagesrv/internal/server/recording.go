@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -201,7 +202,7 @@ func (rec *recording) disposition(o options) string {
 	if o.download {
 		kind = "attachment"
 	}
-	return fmt.Sprintf(`%s; filename="%s.%s"`, kind, name, rec.format.Ext)
+	return kind + `; filename="` + name + "." + rec.format.Ext + `"`
 }
 
 // etag depends on nothing but the recording, so that a download goes on at
@@ -212,12 +213,17 @@ func (rec *recording) etag() string {
 	if rec.fetched != nil {
 		return rec.fetched.ETag
 	}
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d %d", rec.file.ID, rec.size, rec.modTime.Unix()))
-	tag := `"` + base64.RawURLEncoding.EncodeToString(sum[:15]) + `"`
+	named := make([]byte, 0, 64+2*20)
+	named = append(append(named, rec.file.ID...), ' ')
+	named = append(strconv.AppendInt(named, rec.size, 10), ' ')
+	named = strconv.AppendInt(named, rec.modTime.Unix(), 10)
+	sum := sha256.Sum256(named)
+	var tag [20]byte
+	base64.RawURLEncoding.Encode(tag[:], sum[:15])
 	if !rec.settled {
-		return "W/" + tag
+		return `W/"` + string(tag[:]) + `"`
 	}
-	return tag
+	return `"` + string(tag[:]) + `"`
 }
 
 // lastModified is the time for http.ServeContent: none while not settled.
