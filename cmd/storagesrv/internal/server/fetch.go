@@ -28,18 +28,17 @@ const (
 
 // fetch opens and proves a recording at the recorder.
 func (s *Server) fetch(r *http.Request, u *unplayable) (*recording, error) {
-	ctx, cancel := context.WithCancelCause(r.Context())
-	late := time.AfterFunc(fetchTimeout, func() { cancel(metadata.ErrTimeout) })
-	defer late.Stop()
-	rec, err := s.fetchProved(ctx, r, u)
+	lease := newLease(r.Context(), fetchTimeout, metadata.ErrTimeout)
+	defer lease.proved()
+	rec, err := s.fetchProved(lease, r, u)
 	if err != nil {
-		if cause := context.Cause(ctx); errors.Is(cause, metadata.ErrTimeout) {
+		if cause := context.Cause(lease); errors.Is(cause, metadata.ErrTimeout) {
 			err = fmt.Errorf("fetch call %s: %w", u.call.ID, cause)
 		}
-		cancel(nil)
+		lease.giveBack()
 		return nil, err
 	}
-	rec.cancel = func() { cancel(nil) }
+	rec.cancel = lease.giveBack
 	return rec, nil
 }
 

@@ -29,7 +29,7 @@ type recording struct {
 	opened  fs.FileInfo // as it was opened
 	size    int64
 	modTime time.Time           // in whole seconds, which every store keeps
-	cancel  context.CancelFunc  // ends what governs File
+	cancel  func()              // ends what governs File
 	fetched *metadata.Validator // of what the recorder itself plays; nil if it comes from a store
 
 	// prove sets these.
@@ -77,25 +77,24 @@ const proveTimeout = 30 * time.Second
 // open and not proved comes with the error, for its size; it is to be closed
 // and not to be sent.
 func (s *Server) openProved(ctx context.Context, call *metadata.Call, file *metadata.File) (*recording, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	late := time.AfterFunc(proveTimeout, func() { cancel(context.DeadlineExceeded) })
-	defer late.Stop()
-	rec, err := s.openRecording(ctx, call, file)
+	lease := newLease(ctx, proveTimeout, context.DeadlineExceeded)
+	defer lease.proved()
+	rec, err := s.openRecording(lease, call, file)
 	if err != nil {
-		err = cmp.Or(timedOut(ctx), err)
-		cancel(nil)
+		err = cmp.Or(timedOut(lease), err)
+		lease.giveBack()
 		return nil, err
 	}
 	err = s.prove(rec)
 	if errors.Is(err, storage.ErrUnavailable) || errors.Is(err, context.DeadlineExceeded) {
-		if other := s.insteadOf(ctx, rec); other != nil {
+		if other := s.insteadOf(lease, rec); other != nil {
 			rec.Close()
 			rec, err = other, nil
 		}
 	}
-	rec.cancel = func() { cancel(nil) }
+	rec.cancel = lease.giveBack
 	if err != nil {
-		return rec, cmp.Or(timedOut(ctx), err)
+		return rec, cmp.Or(timedOut(lease), err)
 	}
 	return rec, nil
 }
@@ -180,16 +179,17 @@ func unreadable(err error) error {
 
 // describe sets the header fields that http.ServeContent leaves to us.
 func (rec *recording) describe(h http.Header, o options, cacheControl string) {
-	h.Set("Content-Type", rec.format.Type)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Disposition", rec.disposition(o))
-	if tag := rec.etag(); tag != "" {
-		h.Set("ETag", tag)
-	}
 	if !rec.settled {
 		cacheControl = "no-store"
 	}
-	h.Set("Cache-Control", cacheControl)
+	values := [...]string{rec.format.Type, "nosniff", rec.disposition(o), cacheControl, rec.etag()}
+	h["Content-Type"] = values[0:1:1]
+	h["X-Content-Type-Options"] = values[1:2:2]
+	h["Content-Disposition"] = values[2:3:3]
+	h["Cache-Control"] = values[3:4:4]
+	if values[4] != "" {
+		h["Etag"] = values[4:5:5]
+	}
 }
 
 // disposition needs no escaping: ids and extensions are letters, digits, - and _.

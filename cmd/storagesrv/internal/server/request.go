@@ -161,7 +161,12 @@ func (s *Server) logRequest(w *response, r *http.Request, rec *record, refused s
 	if broken := (*brokenBody)(nil); w.status >= 500 || errors.Is(err, internal) || errors.As(err, &broken) && broken.ours {
 		level = slog.LevelWarn
 	}
-	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+	if !s.log.Enabled(r.Context(), level) {
+		return
+	}
+	line := slog.NewRecord(time.Now(), level, "request", 0) // LogAttrs would look for who calls it
+	line.AddAttrs(attrs...)
+	s.log.Handler().Handle(r.Context(), line) // there is nobody to tell of an error
 }
 
 // pathOf is the path of a request for the log. What comes after an encoded
