@@ -7,9 +7,10 @@ import (
 	"storagesrv/storage"
 )
 
-// Check looks whether the file is still what it was when it was opened: one
-// that was only appended to is. Otherwise the error is storage.ErrChanged, or
-// that of a mount that hangs. What cannot be told is left for a read to find.
+// Check looks whether the file is still what it was when it was opened: nobody can
+// tell one that was appended to from one that was written anew and is longer now.
+// Otherwise the error is storage.ErrChanged, or that of a mount that hangs. What
+// cannot be told is left for a read to find.
 func (f *File) Check() error {
 	o, err := f.current()
 	if err != nil {
@@ -17,7 +18,7 @@ func (f *File) Check() error {
 	}
 	now, err := call(f.ctx, o.on, f.name, func() (fs.FileInfo, error) { return f.look(o) }, func(fs.FileInfo) {})
 	switch {
-	case err == nil && f.goesOn(now), err != nil && f.isLost(err, 0):
+	case err == nil && f.isAsOpened(now), err != nil && f.isLost(err, 0):
 		return nil
 	case err == nil:
 		err = f.changed(now)
@@ -39,10 +40,9 @@ func (f *File) look(o *opened) (fs.FileInfo, error) {
 	return o.ask()
 }
 
-// goesOn reports whether now is what the file was when it was opened, or that
-// with something appended.
-func (f *File) goesOn(now fs.FileInfo) bool {
-	return now.Size() > f.info.Size() || now.Size() == f.info.Size() && now.ModTime().Equal(f.info.ModTime())
+// isAsOpened reports whether now is what the file was when it was opened.
+func (f *File) isAsOpened(now fs.FileInfo) bool {
+	return now.Size() == f.info.Size() && now.ModTime().Equal(f.info.ModTime())
 }
 
 // changed is the error of a file that has become another.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"time"
 
 	"storagesrv/cmd/storagesrv/internal/audit"
 )
@@ -36,18 +35,10 @@ func (rec *record) listener() audit.Listener {
 	return audit.Listener{Who: rec.caller.Name, Via: string(rec.caller.Via), Client: rec.client, CallID: rec.callID, FileID: rec.fileID}
 }
 
-// begin is told of a status before it is sent, and reports whether it may be.
-func (l *listening) begin(status int, h http.Header) bool {
-	if status != http.StatusOK && status != http.StatusPartialContent {
-		return true
-	}
-	if l.playback, l.refused = l.log.Begin(l.ctx, l.who, l.request, l.size); l.refused == nil {
-		return true
-	}
-	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Range", "Etag", "Last-Modified", "Set-Cookie"} {
-		h.Del(name) // of what is not sent
-	}
-	return false
+// begin is told that a body is about to be sent. The error is why it may not be.
+func (l *listening) begin() error {
+	l.playback, l.refused = l.log.Begin(l.ctx, l.who, l.request, l.size)
+	return l.refused
 }
 
 // took notes which bytes of the recording the client took.
@@ -61,15 +52,6 @@ func (l *listening) end(err error, draining bool) {
 		how = audit.Cut
 	}
 	l.playback.End(how)
-}
-
-// WriteHeader lets a playback begin first, of which nothing else knows whether
-// it is one: http.ServeContent may find that the client has the recording.
-func (s *sender) WriteHeader(status int) {
-	if s.listening.begin(status, s.Header()) {
-		s.response.WriteHeader(status)
-		s.renewed = time.Now()
-	}
 }
 
 // playing are the routes that lead to recordings.

@@ -20,18 +20,10 @@ var changes = map[string]struct {
 	"replaced": {true, func(path string, content []byte) error {
 		return errors.Join(os.WriteFile(path+".new", content, 0o644), os.Rename(path+".new", path))
 	}},
-	"appended to": {true, func(path string, content []byte) error { return writeTo(path, os.O_APPEND, content[:5000]) }},
-	"rewritten":   {false, func(path string, content []byte) error { return writeTo(path, 0, content) }},
-	"truncated":   {false, func(path string, _ []byte) error { return os.Truncate(path, 100_000) }},
-}
-
-func writeTo(path string, flag int, content []byte) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|flag, 0)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(content)
-	return errors.Join(err, file.Close())
+	"appended to":      {false, func(path string, content []byte) error { return writeTo(path, os.O_APPEND, content[:5000]) }},
+	"rewritten":        {false, func(path string, content []byte) error { return writeTo(path, 0, content) }},
+	"rewritten longer": {false, func(path string, content []byte) error { return writeTo(path, 0, append(content, content[:2]...)) }},
+	"truncated":        {false, func(path string, _ []byte) error { return os.Truncate(path, 100_000) }},
 }
 
 // The recording is shorter than what sendfile is given at a time on a disk, so

@@ -46,7 +46,21 @@ func (c *content) Seek(offset int64, whence int) (int64, error) {
 	return at, err
 }
 
-func (c *content) Read(p []byte) (int, error) {
+// Read implements [io.Reader]. A panic of a store is its error: of several ranges,
+// http.ServeContent reads on a goroutine where nobody else would catch it.
+func (c *content) Read(p []byte) (n int, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			n, err = 0, panicked(r)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			c.keep(err)
+		}
+	}()
+	return c.read(p)
+}
+
+func (c *content) read(p []byte) (int, error) {
 	c.tell() // who reads on has written what was read before
 	c.mu.Lock()
 	source := c.source()
@@ -60,7 +74,7 @@ func (c *content) Read(p []byte) (int, error) {
 		return n, err
 	}
 	if n == 0 && c.move(err) {
-		return c.Read(p)
+		return c.read(p)
 	}
 	return n, err
 }

@@ -29,16 +29,15 @@ const (
 // fetch opens and proves a recording at the recorder.
 func (s *Server) fetch(r *http.Request, u *unplayable) (*recording, error) {
 	lease := newLease(r.Context(), fetchTimeout, metadata.ErrTimeout)
-	defer lease.proved()
 	rec, err := s.fetchProved(lease, r, u)
 	if err != nil {
-		if cause := context.Cause(lease); errors.Is(cause, metadata.ErrTimeout) {
-			err = fmt.Errorf("fetch call %s: %w", u.call.ID, cause)
+		if late := lease.late(); late != nil {
+			err = fmt.Errorf("fetch call %s: %w", u.call.ID, late)
 		}
 		lease.giveBack()
 		return nil, err
 	}
-	rec.cancel = lease.giveBack
+	rec.lease = lease
 	return rec, nil
 }
 
@@ -184,7 +183,7 @@ func fetched(u *unplayable, file storage.File, size int64, version metadata.Vali
 		version = metadata.Validator{} // more will be of the same name
 	}
 	return &recording{
-		File: file, call: u.call, file: u.file, cancel: func() {},
+		File: file, call: u.call, file: u.file,
 		place: storage.Place{Store: recorderLabel, Name: u.call.ID + " " + u.file.ID},
 		size:  size, modTime: version.Modified,
 		settled: !version.IsZero(), fetched: &version,

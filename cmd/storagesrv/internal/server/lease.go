@@ -7,28 +7,28 @@ import (
 )
 
 // A lease is the context of a recording. It ends with that of the request, when it
-// is returned, and when it takes too long until the recording is proved. What that
-// needs is made when somebody waits for it: most recordings are open already and
-// known, and nobody does.
+// is given back, and when it takes too long until the first bytes are there. What
+// that needs is made when somebody waits for it: most recordings are open already
+// and known, and nobody does.
 type lease struct {
 	context.Context // of the request
 
 	mu       sync.Mutex
-	until    time.Time               // guarded by mu: zero when it is proved
-	late     error                   // the cause of an end by until
+	until    time.Time               // guarded by mu: zero when there is no limit any more
+	tooLate  error                   // the cause of an end by until
 	inner    context.Context         // guarded by mu: nil until somebody waits
 	cancel   context.CancelCauseFunc // guarded by mu: of inner
 	timer    *time.Timer             // guarded by mu: nil where there is none
 	returned bool                    // guarded by mu
 }
 
-// newLease is to be followed by giveBack. late is its cause of an end by limit.
-func newLease(ctx context.Context, limit time.Duration, late error) *lease {
-	return &lease{Context: ctx, until: time.Now().Add(limit), late: late}
+// newLease is to be followed by giveBack. tooLate is its cause of an end by limit.
+func newLease(ctx context.Context, limit time.Duration, tooLate error) *lease {
+	return &lease{Context: ctx, until: time.Now().Add(limit), tooLate: tooLate}
 }
 
-// proved lifts the limit.
-func (l *lease) proved() {
+// lift lifts the limit.
+func (l *lease) lift() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.until = time.Time{}
@@ -49,6 +49,14 @@ func (l *lease) giveBack() {
 	}
 }
 
+// late returns the error of an end by the limit, else nil.
+func (l *lease) late() error {
+	if err := context.Cause(l); err == l.tooLate {
+		return err
+	}
+	return nil
+}
+
 // Done implements [context.Context].
 func (l *lease) Done() <-chan struct{} {
 	l.mu.Lock()
@@ -61,7 +69,7 @@ func (l *lease) Done() <-chan struct{} {
 	case l.returned:
 		cancel(nil)
 	case !l.until.IsZero():
-		l.timer = time.AfterFunc(time.Until(l.until), func() { cancel(l.late) }) // until proved or giveBack
+		l.timer = time.AfterFunc(time.Until(l.until), func() { cancel(l.tooLate) }) // until lift or giveBack
 	}
 	return l.inner.Done()
 }

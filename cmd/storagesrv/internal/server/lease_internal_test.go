@@ -25,8 +25,8 @@ func TestLeaseEnds(t *testing.T) {
 		{"the request ends", endRequest, context.Canceled, context.Canceled, true},
 		{"the request ends, and nobody waits", endRequest, context.Canceled, context.Canceled, false},
 		{"late", func(*lease, context.CancelFunc) { time.Sleep(time.Second) }, context.Canceled, context.DeadlineExceeded, true},
-		{"proved in time", func(l *lease, _ context.CancelFunc) { l.proved(); time.Sleep(time.Hour) }, nil, nil, true},
-		{"proved in time, and nobody waits", func(l *lease, _ context.CancelFunc) { l.proved(); time.Sleep(time.Hour) }, nil, nil, false},
+		{"there in time", func(l *lease, _ context.CancelFunc) { l.lift(); time.Sleep(time.Hour) }, nil, nil, true},
+		{"there in time, and nobody waits", func(l *lease, _ context.CancelFunc) { l.lift(); time.Sleep(time.Hour) }, nil, nil, false},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			parent, end := context.WithCancel(context.WithValue(context.Background(), leaseKey{}, "value"))
@@ -43,6 +43,9 @@ func TestLeaseEnds(t *testing.T) {
 			synctest.Wait()
 			if l.Err() != test.is || context.Cause(l) != test.caused || l.Value(leaseKey{}) != "value" {
 				t.Errorf("%s: %v by %v", test.name, l.Err(), context.Cause(l))
+			}
+			if wasLate := l.late() != nil; wasLate != (test.caused == context.DeadlineExceeded) {
+				t.Errorf("%s: late is %v", test.name, wasLate)
 			}
 			over := false
 			select {

@@ -10,11 +10,11 @@ import (
 )
 
 // withPlainRange returns r with its Range header as http.ServeContent should
-// see it. It is left out if it has more than 16 ranges, of which each costs a
-// seek and a hostile one asks for the same bytes again and again, or if its
-// unit is none that we know (RFC 9110, section 14.2). A suffix of no bytes,
-// which ServeContent answers with a range that ends before it begins, becomes
-// what cannot be satisfied (section 14.1.2).
+// see it. It is left out if r is no GET or its unit is none that we know (RFC
+// 9110, section 14.2), or if it has more than 16 ranges, of which each costs a
+// seek and a hostile one asks for the same bytes again and again. A suffix of no
+// bytes, which ServeContent answers with a range that ends before it begins,
+// becomes what cannot be satisfied (section 14.1.2).
 func withPlainRange(r *http.Request, size int64) *http.Request {
 	given := strings.Join(r.Header["Range"], ",")
 	if given == "" {
@@ -29,7 +29,7 @@ func withPlainRange(r *http.Request, size int64) *http.Request {
 		}
 	}
 	switch {
-	case !known || len(specs) > 16:
+	case r.Method != http.MethodGet || !known || len(specs) > 16:
 		r = r.Clone(r.Context())
 		r.Header.Del("Range")
 	case changed:

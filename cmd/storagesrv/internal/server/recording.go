@@ -29,7 +29,7 @@ type recording struct {
 	opened  fs.FileInfo // as it was opened
 	size    int64
 	modTime time.Time           // in whole seconds, which every store keeps
-	cancel  func()              // ends what governs File
+	lease   *lease              // governs File; nil if something else does
 	fetched *metadata.Validator // of what the recorder itself plays; nil if it comes from a store
 
 	// prove sets these.
@@ -64,24 +64,23 @@ func newRecording(call *metadata.Call, file *metadata.File, opened storage.File,
 		opened.Close()
 		return nil, unreadable(err)
 	}
-	return &recording{File: opened, call: call, file: file, place: place, cancel: func() {},
+	return &recording{File: opened, call: call, file: file, place: place,
 		opened: info, size: info.Size(), modTime: info.ModTime().Truncate(time.Second)}, nil
 }
 
-// proveTimeout bounds opening and proving together. Stores have shorter bounds
-// for each answer; a proof may need many.
+// proveTimeout bounds opening, proving and the first bytes together. Stores have
+// shorter bounds for each answer; a proof may need many.
 const proveTimeout = 30 * time.Second
 
 // openProved opens and proves a file of a call. The recording is governed by
-// ctx, and not by the time limit, which is over when it is proved. One that is
+// ctx, and by the time limit until its first bytes have arrived. One that is
 // open and not proved comes with the error, for its size; it is to be closed
 // and not to be sent.
 func (s *Server) openProved(ctx context.Context, call *metadata.Call, file *metadata.File) (*recording, error) {
 	lease := newLease(ctx, proveTimeout, context.DeadlineExceeded)
-	defer lease.proved()
 	rec, err := s.openRecording(lease, call, file)
 	if err != nil {
-		err = cmp.Or(timedOut(lease), err)
+		err = cmp.Or(lease.late(), err)
 		lease.giveBack()
 		return nil, err
 	}
@@ -92,9 +91,9 @@ func (s *Server) openProved(ctx context.Context, call *metadata.Call, file *meta
 			rec, err = other, nil
 		}
 	}
-	rec.cancel = lease.giveBack
+	rec.lease = lease
 	if err != nil {
-		return rec, cmp.Or(timedOut(lease), err)
+		return rec, cmp.Or(lease.late(), err)
 	}
 	return rec, nil
 }
@@ -110,18 +109,27 @@ func (s *Server) insteadOf(ctx context.Context, rec *recording) *recording {
 	return other
 }
 
-// timedOut is the error of a time limit that has ended ctx, else nil.
-func timedOut(ctx context.Context) error {
-	if err := context.Cause(ctx); errors.Is(err, context.DeadlineExceeded) {
-		return err
-	}
-	return nil
-}
-
 // Close closes the file.
 func (rec *recording) Close() error {
-	defer rec.cancel()
+	if rec.lease != nil {
+		defer rec.lease.giveBack()
+	}
 	return rec.File.Close()
+}
+
+// arrived is called when the first bytes are there that were asked for.
+func (rec *recording) arrived() {
+	if rec.lease != nil {
+		rec.lease.lift()
+	}
+}
+
+// late is the error of a recording that took too long until then, else nil.
+func (rec *recording) late() error {
+	if rec.lease == nil {
+		return nil
+	}
+	return rec.lease.late()
 }
 
 // prove decides whether rec is settled and what it is. What is not settled is
@@ -169,7 +177,7 @@ func headerless(ext string) media.Format {
 // what was read or says already what is wrong with the store.
 func unreadable(err error) error {
 	for _, known := range []error{media.ErrEmpty, media.ErrEncrypted, media.ErrUnrecognized,
-		storage.ErrUnavailable, context.DeadlineExceeded, context.Canceled} {
+		storage.ErrUnavailable, context.DeadlineExceeded, context.Canceled, internal} {
 		if errors.Is(err, known) {
 			return err
 		}

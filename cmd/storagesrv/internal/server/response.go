@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A response notes what is answered. It keeps ReadFrom and Unwrap, so that
-// sendfile and http.ResponseController go on working through it.
+// A response notes what is answered. What a *conn sends past it, it is told of by
+// passed.
 //
 // A client may take as long as it likes, but one that takes nothing for the
 // stall timeout is cut. The deadline is set with the header; who writes more
@@ -37,13 +37,6 @@ func (w *response) Write(p []byte) (int, error) {
 	w.begin()
 	n, err := w.ResponseWriter.Write(p)
 	w.written += int64(n)
-	return n, err
-}
-
-func (w *response) ReadFrom(src io.Reader) (int64, error) {
-	w.begin()
-	n, err := io.Copy(w.ResponseWriter, src)
-	w.written += n
 	return n, err
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,8 +28,12 @@ func (s *Server) send(w *response, r *http.Request, rec *recording) (err error) 
 	out := s.newSender(w, r, rec, listening)
 	out.firstByte = s.metrics.firstByte(rec.place.Store, recordOf(r.Context()).start)
 	http.ServeContent(out, r, "", rec.lastModified(), content)
-	if listening.refused != nil || w.status >= 300 {
-		return listening.refused // no bytes of the recording
+	switch {
+	case out.kept != 0 || listening.refused != nil:
+		withdraw(w.Header())
+		return cmp.Or(listening.refused, out.inVain(r.Context(), content.failure()))
+	case w.status >= 300:
+		return nil // no bytes of the recording
 	}
 	s.metrics.bytes.WithLabelValues(rec.place.Store).Add(float64(w.written))
 	promised, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
@@ -67,14 +72,18 @@ func (b *brokenBody) Unwrap() error { return b.cause }
 type sender struct {
 	*response
 	renewed   time.Time // when the deadline was last moved
+	bodied    bool      // the request is none for a header alone
+	kept      int       // the status, until the first bytes are there
 	plain     bool      // HTTP/1 without TLS, on a connection that is known: sendfile works
 	secure    bool      // HTTP/1 over TLS, on a connection that is known
+	begun     bool      // the header was written, before what the kernel sends
 	shared    bool      // HTTP/2: the deadline is that of a stream
 	writing   atomic.Bool
 	firstByte func() // told once, before the first byte of a body
 	writeErr  error  // the first error of writing to the client
 	readErr   error  // the error of sendfile that is not the client's
 
+	rec       *recording
 	listening *listening
 
 	conn  *conn // nil if it is not known
@@ -85,8 +94,57 @@ type sender struct {
 func (s *Server) newSender(w *response, r *http.Request, rec *recording, listening *listening) *sender {
 	conn := connOf(r.Context())
 	alone := conn != nil && r.ProtoMajor == 1
-	return &sender{response: w, listening: listening, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
+	return &sender{response: w, rec: rec, listening: listening, bodied: r.Method != http.MethodHead, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
 		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
+}
+
+// WriteHeader keeps the status of a body until its first bytes are there: what
+// fails before that is answered as a problem.
+func (s *sender) WriteHeader(status int) {
+	if status < 300 && s.bodied {
+		s.kept = status
+		return
+	}
+	if status >= 400 { // to what was asked, and not of the recording
+		s.Header().Set("Cache-Control", "no-store")
+		s.Header().Del("Content-Disposition")
+	}
+	if status == http.StatusPreconditionFailed {
+		s.Header().Del("Content-Type")
+	}
+	s.response.WriteHeader(status)
+}
+
+// start is called when there are bytes to write. It writes the status, unless the
+// audit may not have it.
+func (s *sender) start() error {
+	if s.kept == 0 {
+		return s.listening.refused
+	}
+	s.rec.arrived()
+	if err := s.listening.begin(); err != nil {
+		return err
+	}
+	s.response.WriteHeader(s.kept)
+	s.kept, s.renewed = 0, time.Now()
+	return nil
+}
+
+// withdraw removes what was said of a recording of which nothing is sent.
+func withdraw(h http.Header) {
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "Etag", "Last-Modified", "Set-Cookie"} {
+		h.Del(name)
+	}
+}
+
+// inVain is the error of a recording whose first bytes did not come. readErr is
+// what reading the content by hand failed with.
+func (s *sender) inVain(ctx context.Context, readErr error) error {
+	cause, ours := s.cause(ctx, readErr)
+	if !ours {
+		return cause
+	}
+	return cmp.Or(s.rec.late(), unreadable(cause))
 }
 
 // renew moves the deadline, unless it moved a moment ago: then it is good enough.
@@ -104,8 +162,8 @@ func (s *sender) renew() {
 // Write writes little at a time: a deadline covers one write, in which a slow
 // client has to take all of it.
 func (s *sender) Write(p []byte) (n int, err error) {
-	if s.listening.refused != nil {
-		return 0, s.listening.refused
+	if err := s.start(); err != nil {
+		return 0, err
 	}
 	for len(p) > mostAtOnce && err == nil {
 		var m int
@@ -147,9 +205,6 @@ func (s *sender) writeTogether(p []byte) (int, error) {
 
 // ReadFrom is what io.CopyN of http.ServeContent calls.
 func (s *sender) ReadFrom(src io.Reader) (int64, error) {
-	if s.listening.refused != nil {
-		return 0, s.listening.refused
-	}
 	if s.shared {
 		defer s.excuse().end()
 	}

@@ -268,12 +268,16 @@ func TestAClientThatLeavesIsNobodysFault(t *testing.T) {
 	}
 }
 
+// A call that goes on has a file that grows. Another that grows may have been
+// written anew.
 func TestAFileThatGrowsIsServedAsItWas(t *testing.T) {
 	for kind, store := range inProcess {
 		t.Run(kind, func(t *testing.T) {
 			r := newRig(t, rigConfig{store: store})
 			content := wav(long)
-			r.call("call-1", r.file("a.wav", content))
+			ongoing := r.call("call-1", r.file("a.wav", content))
+			ongoing.State = 4
+			r.recorder.Set(ongoing)
 			_, body := rawGet(t, r, "/recordings/call-1")
 			file, err := os.OpenFile(filepath.Join(r.dir, "a.wav"), os.O_WRONLY|os.O_APPEND, 0)
 			if err != nil {

@@ -70,14 +70,6 @@ func byHand(file mountedFile) int64 {
 // sendfile has the kernel send n bytes of a mounted file. The last ones are read,
 // where that could hang.
 func (s *sender) sendfile(content *content, file mountedFile, n int64) (int64, error) {
-	// From here on a write that gets anywhere is one of the file's bytes: with
-	// the header still in a buffer, bytes that got no further would count.
-	s.conn.hold(true)
-	s.writeErr = s.begin()
-	s.conn.hold(false)
-	if s.writeErr != nil {
-		return 0, s.writeErr
-	}
 	byKernel := n
 	if file.Timeout() > 0 {
 		byKernel -= lastBytes
@@ -145,6 +137,9 @@ func (s *sender) sendAtOnce(content *content, n int64) (int64, error) {
 func (s *sender) writeAtOnce(body []byte) (n int, err error) {
 	if s.secure {
 		return s.Write(body)
+	}
+	if err := s.start(); err != nil {
+		return 0, err
 	}
 	s.renew()
 	s.conn.gather()
@@ -214,6 +209,9 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 	if err := file.Prepare(offset, n); err != nil {
 		return 0, err
 	}
+	if s.writeErr = s.beginHeld(); s.writeErr != nil {
+		return 0, s.writeErr
+	}
 	s.renew() // what the mount took its time for is not held against the client
 	send := s.watch.begin(s.conn.TCPConn, file, s.cut)
 	took, err := s.conn.sendFile(file.OSFile(), offset, n)
@@ -237,6 +235,22 @@ func (s *sender) sendPiece(content *content, file mountedFile, n int64) (int64, 
 		return took, io.ErrUnexpectedEOF // the file is shorter than it was
 	}
 	return took, nil
+}
+
+// beginHeld is begin for what the kernel sends next. From here on a write that gets
+// anywhere is one of the file's bytes: with the header still in a buffer, bytes that
+// got no further would count.
+func (s *sender) beginHeld() error {
+	if s.begun {
+		return nil
+	}
+	s.begun = true
+	if err := s.start(); err != nil {
+		return err
+	}
+	s.conn.hold(true)
+	defer s.conn.hold(false)
+	return s.begin()
 }
 
 // begin writes the header, if it was not written yet.
