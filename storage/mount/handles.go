@@ -35,7 +35,7 @@ func isSame(a, b fs.FileInfo) bool {
 }
 
 // idleFiles keeps files open that were just used, each for one user at a time:
-// the kernel sends from a position that a descriptor has only one of.
+// other systems than Linux send from a position that a descriptor has only one of.
 type idleFiles struct {
 	mu     sync.Mutex
 	closed bool                       // guarded by mu
