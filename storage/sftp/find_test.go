@@ -1,13 +1,16 @@
 package sftp_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -125,6 +128,41 @@ func TestAnEmptyRootIsUnavailable(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Who configures a root as the server calls it, and not as an account sees it that
+// is confined, should find that in the log.
+func TestARootThatIsMissingIsInTheLog(t *testing.T) {
+	server := start(t, sftptest.Config{Dir: t.TempDir()})
+	var log lockedBuffer
+	store := connect(t, server, func(c *sftp.Config) { c.Root, c.Logger = "/nope", slog.New(slog.NewTextHandler(&log, nil)) })
+	for range 2 {
+		_, err := store.Open(t.Context(), recording)
+		wants(t, err, unavailable)
+	}
+	if text := log.String(); strings.Count(text, "level=WARN") != 1 || !strings.Contains(text, "/nope") {
+		t.Errorf("the log is %s", text)
+	}
+	if h := store.Health(); h.Up || !strings.Contains(h.Reason, "/nope") {
+		t.Errorf("%+v", h)
+	}
+}
+
+type lockedBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer // guarded by mu
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 // dotsOnly returns a listing of "." and "..", as most servers send of an empty

@@ -20,15 +20,17 @@ func newHealth() *health {
 
 func (h *health) up() { h.note(true, "") }
 
-func (h *health) down(err error) { h.note(false, printable(err)) }
+// down reports whether it is so only now.
+func (h *health) down(err error) (changed bool) { return h.note(false, printable(err)) }
 
-func (h *health) note(up bool, reason string) {
+func (h *health) note(up bool, reason string) (changed bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.last.Up != up {
+	if changed = h.last.Up != up; changed {
 		h.last.Since = time.Now()
 	}
 	h.last.Up, h.last.Reason = up, reason
+	return changed
 }
 
 // Health tells how the last contact with the server went. While the store is
@@ -57,6 +59,8 @@ func (s *Store) seen(c *conn, err error) {
 	case err == nil && c.alive():
 		s.health.up()
 	case errors.Is(err, errNoRoot):
-		s.health.down(err)
+		if s.health.down(err) { // which a failed dial would have told
+			s.config.Logger.Warn("sftp root is missing", "address", s.config.Address, "error", err)
+		}
 	}
 }

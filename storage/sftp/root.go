@@ -10,7 +10,7 @@ import (
 )
 
 // errNoRoot marks a root that holds no recordings because nothing does.
-var errNoRoot = errors.New("the root is missing or empty")
+var errNoRoot = errors.New("the root, as this account sees it, is missing or empty")
 
 // checkRoot tells a server without the file from one whose disk is not
 // mounted: there, the root is missing or empty.
@@ -26,7 +26,7 @@ func (c *session) checkRoot(ctx context.Context, root string) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return fmt.Errorf("%w: %w", storage.ErrUnavailable, errNoRoot)
+	return fmt.Errorf("%w: %w: %q", storage.ErrUnavailable, errNoRoot, root)
 }
 
 // isEmpty tells whether dir has no entries. Of a large directory it reads the
