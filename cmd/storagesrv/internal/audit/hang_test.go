@@ -115,6 +115,68 @@ func TestWhatWaitsToBeWrittenIsBounded(t *testing.T) {
 	})
 }
 
+// Whose beginning found no room does not wait for it to be written, ever.
+func TestABeginningWithoutRoomIsNotWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipe := newPipe()
+		config := audit.Config{Stdout: pipe}
+		var counts counts
+		counts.watch(&config)
+		log := openAsIs(t, config)
+		defer pipe.release()
+		for counts.dropped["refused"] == 0 {
+			log.Refuse(anna, "a", "") // is as long as a beginning
+		}
+		p := begin(t, log, anna, "a", 1000)
+		if counts.dropped["started"] != 1 {
+			t.Fatalf("this proves nothing: %s", &counts)
+		}
+		pipe.release()
+		synctest.Wait()
+		failed := counts.failed.Load()
+		start := time.Now()
+		for range 3 {
+			play(t, log, anna, "b", 0, 1000)
+		}
+		p.End(audit.Sent)
+		if took := time.Since(start); took > 0 || counts.failed.Load() != failed {
+			t.Errorf("waited for %v, and counted %d failures", took, counts.failed.Load()-failed)
+		}
+		time.Sleep(quiet + time.Second)
+		synctest.Wait()
+		if n := strings.Count(pipe.String(), `"event":"played"`); n != 1 {
+			t.Errorf("%d played", n)
+		}
+	})
+}
+
+// A line that says that somebody began who was refused is not left for later; all
+// others are.
+func TestADiskThatHangsKeepsWhatIsTrueForLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		pipe := newPipe()
+		log := openAsIs(t, audit.Config{Stdout: pipe, Required: true})
+		defer pipe.release()
+		bert, carl := anna, anna
+		bert.Who, carl.Who = "bert", "carl"
+		for _, who := range []audit.Listener{anna, bert} { // with anna it begins to hang
+			if _, err := log.Begin(t.Context(), who, "a", 1000); !errors.Is(err, audit.ErrUnavailable) {
+				t.Errorf("%s: %v", who.Who, err)
+			}
+		}
+		log.Refuse(carl, "b", "forbidden")
+		pipe.release()
+		synctest.Wait()
+		got := make(map[string]bool)
+		for _, e := range read(t, pipe.String()) {
+			got[e.Event+" "+e.Who] = true
+		}
+		if got["started bert"] || !got["refused carl"] {
+			t.Errorf("%v", got)
+		}
+	})
+}
+
 // What the file does not take in the end is in the log, so that it is not lost.
 func TestCloseDoesNotWaitForever(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

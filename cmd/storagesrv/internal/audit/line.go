@@ -53,7 +53,8 @@ func newLine(event string, r record) *line {
 	return &line{event: event, text: append(text, '\n'), done: make(chan struct{})}
 }
 
-// settle tells those who wait for the line. One goroutine settles lines.
+// settle tells those who wait for the line. One goroutine settles the lines that
+// are queued, and others are settled before anybody waits for them.
 func (l *line) settle(err error) {
 	select {
 	case <-l.done:

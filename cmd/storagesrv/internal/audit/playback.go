@@ -89,8 +89,11 @@ func (l *Log) begin(who Listener, requestID string) (*listening, error) {
 	now := time.Now()
 	e := &listening{Listener: who, began: now,
 		started: newLine(started, record{Time: stamp(now), Listener: who, RequestIDs: []string{clip(requestID)}})}
-	if err := l.writer.enqueue(e.started); err != nil && l.config.Required {
-		return nil, err
+	if err := l.writer.enqueue(e.started); err != nil {
+		if l.config.Required {
+			return nil, err
+		}
+		e.started.settle(err) // or all its requests would wait for it
 	}
 	l.open[who] = e
 	if oldest := l.idle.Front(); len(l.open) > l.config.MaxOpen && oldest != nil {
