@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -9,11 +10,11 @@ import (
 // What spans say is what a list of all bytes says, but for what was forgotten.
 func TestSpansCoverWhatWasAdded(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		const size = 200
+		const size = 1000 // so that there is room for more spans than are kept
 		var s spans
 		var bytes [size]bool
 		forgot := false
-		for range rapid.IntRange(0, 100).Draw(t, "n") {
+		for range rapid.IntRange(0, 200).Draw(t, "n") {
 			from := rapid.Int64Range(0, size-1).Draw(t, "from")
 			to := min(size, from+rapid.Int64Range(1, 5).Draw(t, "length"))
 			s.add(from, to)
@@ -47,4 +48,23 @@ func TestSpansCoverWhatWasAdded(t *testing.T) {
 			t.Fatalf("%v cover all: %v", s, s.cover(size))
 		}
 	})
+}
+
+func TestTheShortestSpanIsForgotten(t *testing.T) {
+	var s, want spans
+	for i := range int64(mostSpans + 1) { // 10 bytes each, but one
+		from, to := 20*i, 20*i+10
+		if i == 7 {
+			to--
+		} else {
+			want = append(want, span{from, to})
+		}
+		s.add(from, to)
+		if i < mostSpans && int64(len(s)) != i+1 {
+			t.Fatalf("%d spans after %d", len(s), i+1)
+		}
+	}
+	if !slices.Equal(s, want) {
+		t.Errorf("got %v, want %v", s, want)
+	}
 }
