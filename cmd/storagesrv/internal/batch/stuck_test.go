@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -69,6 +70,30 @@ func TestASlowOutputLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 		if text, _ := out.got(); strings.Count(text, "\n") != 1000 || strings.Contains(text, "dropped") {
+			t.Errorf("%d lines", strings.Count(text, "\n"))
+		}
+	})
+}
+
+// It does not either when more come at once than it takes in the time that one
+// waits for an output that takes nothing.
+func TestASlowOutputLosesNothingOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		out := newOutput(true)
+		w := batch.NewWriter(slow{out}, told)
+		var all sync.WaitGroup
+		for i := range 400 {
+			all.Go(func() {
+				if _, err := fmt.Fprintf(w, "%d %0999d\n", i, 0); err != nil {
+					t.Error(i, err)
+				}
+			})
+		}
+		all.Wait()
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+		if text, _ := out.got(); strings.Count(text, "\n") != 400 || strings.Contains(text, "dropped") {
 			t.Errorf("%d lines", strings.Count(text, "\n"))
 		}
 	})

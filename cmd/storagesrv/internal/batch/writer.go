@@ -92,26 +92,21 @@ func (w *Writer) Write(p []byte) (int, error) {
 // awaitRoom waits for room for n bytes, and reports whether there is. w.mu is
 // held, but not while it waits.
 func (w *Writer) awaitRoom(n int) bool {
-	var late <-chan time.Time
 	for len(w.pending) > 0 && len(w.pending)+n > size && !w.closed {
 		if w.stuck {
 			return false
-		}
-		if late == nil {
-			late = time.After(patience)
 		}
 		tell(w.now)
 		moved, isLate := w.moved, false
 		w.mu.Unlock()
 		select {
 		case <-moved:
-		case <-late:
+		case <-time.After(patience):
 			isLate = true
 		}
 		w.mu.Lock()
-		if isLate {
-			w.stuck = w.stuck || w.moved == moved
-			return false
+		if isLate && w.moved == moved { // or it has moved in that very moment
+			w.stuck = true
 		}
 	}
 	return true
