@@ -8,3 +8,7 @@ func (s *Spool) KeepNames() { s.keepName = true }
 
 // MakeFilesBy makes s write to what newFile returns.
 func (s *Spool) MakeFilesBy(newFile func() (*os.File, error)) { s.newFile = newFile }
+
+// Expire is what a timer does that has fired, maybe in the moment in which f was
+// opened.
+func (f *File) Expire() { f.item.spool.expire(f.item) }

@@ -3,11 +3,12 @@ package spool
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"sync/atomic"
 	"time"
+
+	"storagesrv/storage"
 )
 
 // A File reads a copy, and waits for what has not come yet. Read and Seek are for
@@ -65,21 +66,19 @@ func (f *File) readSome(p []byte, offset int64) (int, error) {
 
 // Seek is io.Seeker's. From the end it waits as Size does.
 func (f *File) Seek(offset int64, whence int) (int64, error) {
-	switch whence {
-	case io.SeekCurrent:
-		offset += f.offset
-	case io.SeekEnd:
-		size, err := f.Size()
-		if err != nil {
+	var size int64
+	if whence == io.SeekEnd {
+		var err error
+		if size, err = f.Size(); err != nil {
 			return 0, err
 		}
-		offset += size
 	}
-	if offset < 0 {
-		return 0, fmt.Errorf("seek: %w", fs.ErrInvalid)
+	to, err := storage.Seek(offset, whence, f.offset, size)
+	if err != nil {
+		return 0, &fs.PathError{Op: "seek", Path: f.item.key, Err: err}
 	}
-	f.offset = offset
-	return offset, nil
+	f.offset = to
+	return to, nil
 }
 
 // Stat is fs.File's. It waits as Size does.

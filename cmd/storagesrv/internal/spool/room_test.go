@@ -71,6 +71,39 @@ func TestRoomIsMadeByWhatWasReadLongestAgo(t *testing.T) {
 	})
 }
 
+// A copy that cannot fit in any case, or that fits if it reserves less ahead, costs
+// no other its place.
+func TestNoRoomIsMadeInVain(t *testing.T) {
+	for name, c := range map[string]struct {
+		source spool.Source
+		fits   bool
+	}{
+		"larger than the spool":                 {source(random(3 * mib)), false},
+		"of a size that nobody knows, and fits": {spool.Source{Body: newBody(bytes.NewReader(random(mib + 100_000))), Size: -1}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newSpool(t, 3*mib/2)
+			idle := s.Fill(t.Context(), "idle", source(random(100_000)))
+			io.ReadAll(idle)
+			idle.Close()
+			f := s.Fill(t.Context(), "a", c.source)
+			if c.fits {
+				defer f.Close()
+				if _, err := io.ReadAll(f); err != nil {
+					t.Error(err)
+				}
+			} else {
+				wantFull(t, f)
+			}
+			if again := s.Open(t.Context(), "idle"); again == nil {
+				t.Error("what was there is gone")
+			} else {
+				again.Close()
+			}
+		})
+	}
+}
+
 // TestTheBoundHolds has many readers of many recordings, sizes known or not, and
 // looks at the files meanwhile.
 func TestTheBoundHolds(t *testing.T) {

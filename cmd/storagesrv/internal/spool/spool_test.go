@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -201,6 +202,49 @@ func TestACopyStaysForAWhile(t *testing.T) {
 			t.Errorf("%d bytes", n)
 		}
 	})
+}
+
+func TestACopyThatIsOpenedAsItExpiresStays(t *testing.T) {
+	s := newSpool(t, mib)
+	data := random(1000)
+	f := s.Fill(t.Context(), "a", source(data))
+	defer f.Close()
+	f.Expire()
+	if got, err := io.ReadAll(f); !bytes.Equal(got, data) || err != nil {
+		t.Errorf("%d bytes, %v", len(got), err)
+	}
+	f.Expire() // complete
+	if got, err := f.ReadAt(make([]byte, 1000), 0); got != 1000 || err != nil {
+		t.Errorf("complete: %d bytes, %v", got, err)
+	}
+	if again := s.Open(t.Context(), "a"); again == nil {
+		t.Error("it is gone for others")
+	} else {
+		again.Close()
+	}
+}
+
+func TestSeek(t *testing.T) {
+	s := newSpool(t, mib)
+	f := s.Fill(t.Context(), "a", spool.Source{Body: newBody(strings.NewReader("abcdef")), Size: -1})
+	defer f.Close()
+	for _, c := range []struct {
+		offset int64
+		whence int
+		want   int64 // -1: refused, and the position stays
+	}{
+		{4, io.SeekStart, 4}, {-1, io.SeekCurrent, 3}, {-4, io.SeekCurrent, -1}, {1, 3, -1}, {1, -1, -1}, {0, io.SeekCurrent, 3},
+		{-2, io.SeekEnd, 4}, {-7, io.SeekEnd, -1}, {-1, io.SeekStart, -1}, {0, io.SeekCurrent, 4}, {10, io.SeekEnd, 16},
+	} {
+		at, err := f.Seek(c.offset, c.whence)
+		if c.want < 0 {
+			if !errors.Is(err, fs.ErrInvalid) {
+				t.Errorf("%d from %d: at %d, %v", c.offset, c.whence, at, err)
+			}
+		} else if at != c.want || err != nil {
+			t.Errorf("%d from %d: at %d, %v, not %d", c.offset, c.whence, at, err, c.want)
+		}
+	}
 }
 
 func TestACopyThatNobodyReadsIsNotCompleted(t *testing.T) {
