@@ -80,6 +80,7 @@ func New(config Config) (*Store, error) {
 	if config.Marker != "" && (storage.CheckName(config.Marker) != nil || strings.Contains(config.Marker, "/")) {
 		return nil, fmt.Errorf("marker: %q is not the name of a file", config.Marker)
 	}
+	config.Root = filepath.Clean(config.Root) // with a slash at its end it would be its own parent
 	config.Timeout = cmp.Or(config.Timeout, 5*time.Second)
 	config.MaxStuck = cmp.Or(config.MaxStuck, 32)
 	config.Revalidate = cmp.Or(config.Revalidate, 5*time.Second)
