@@ -235,8 +235,6 @@ func sawtooth(seconds int) []byte {
 	return append(wavHeader(seconds), bytes.Repeat([]byte{100, 110, 120, 130, 140, 130, 120, 110}, 1000*seconds)...)
 }
 
-const wavHeaderSize = 44
-
 // wavHeader is what comes before the samples of a sawtooth.
 func wavHeader(seconds int) []byte {
 	n := uint32(8000 * seconds)

@@ -21,6 +21,9 @@ import (
 // takes to follow one.
 const linkLife = 20 * time.Second
 
+// wavHeaderSize is how much comes before the samples of a sawtooth.
+const wavHeaderSize = 44
+
 // A way is one of those in which a web app plays a recording.
 type way struct {
 	player   string // the element of the page
