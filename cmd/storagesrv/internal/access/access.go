@@ -142,9 +142,10 @@ func NewPolicy(failures *Failures, anonymous bool, schemes ...Scheme) *Policy {
 // Admit returns who asks, by the first scheme that lets the request in. If
 // none does, what a client can do about it decides which error is returned:
 // ErrUnavailable (try again), then ErrForbidden with whom it is about, then
-// *Unauthenticated with the challenges of all schemes. Invalid credentials count against the client's
-// address; beyond its share they are ErrTooManyFailures. Valid ones never are,
-// so that one who guesses does not lock out others at the same address.
+// *Unauthenticated with the challenges of all schemes. Invalid credentials count
+// against the client's address, whatever else is wrong; beyond its share they are
+// ErrTooManyFailures. Valid ones never are, so that one who guesses does not lock
+// out others at the same address.
 func (p *Policy) Admit(r Request) (Caller, error) {
 	var refused refusals
 	var forbidden Caller
@@ -164,10 +165,10 @@ func (p *Policy) Admit(r Request) (Caller, error) {
 	if p.anonymous {
 		return Caller{Via: Anonymous}, nil
 	}
-	err := refused.worst()
-	if e, ok := errors.AsType[*Unauthenticated](err); ok && e.Invalid && !p.failures.Allow(r.Client) {
+	if refused.anyInvalid() && !p.failures.Allow(r.Client) {
 		return Caller{}, ErrTooManyFailures
 	}
+	err := refused.worst()
 	if errors.Is(err, ErrForbidden) {
 		return forbidden, err
 	}
@@ -176,6 +177,14 @@ func (p *Policy) Admit(r Request) (Caller, error) {
 
 // refusals are the errors of all schemes.
 type refusals []error
+
+// anyInvalid reports whether there was a credential that was never valid.
+func (all refusals) anyInvalid() bool {
+	return slices.ContainsFunc(all, func(err error) bool {
+		e, ok := errors.AsType[*Unauthenticated](err)
+		return ok && e.Invalid
+	})
+}
 
 func (all refusals) worst() error {
 	for _, kind := range []error{ErrUnavailable, ErrForbidden} {

@@ -161,6 +161,43 @@ func TestWhoGuessesIsSlowedDownAndOthersAreNot(t *testing.T) {
 	})
 }
 
+// What another scheme says of the request makes a wrong token no less wrong, and
+// a request without one no guess.
+func TestWhoGuessesIsSlowedDownWhateverOthersSay(t *testing.T) {
+	for name, other := range map[string]error{
+		"forward does not answer": fmt.Errorf("refused: %w", access.ErrUnavailable),
+		"forward forbids it":      &access.Forbidden{Reason: errors.New("not his")},
+		"forward knows nobody":    &access.Unauthenticated{Reason: errors.New("who?")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			policy := access.NewPolicy(access.NewFailures(), false, tokens(false), says{err: other})
+			for range 1000 {
+				if _, err := policy.Admit(request(nil)); errors.Is(err, access.ErrTooManyFailures) || err == nil {
+					t.Fatalf("without a credential: %v", err)
+				}
+			}
+			if _, err := policy.Admit(request(bearer("guess"))); errors.Is(err, access.ErrTooManyFailures) || err == nil {
+				t.Errorf("the first guess: %v", err)
+			}
+			slowed := 0
+			for range 1000 {
+				if _, err := policy.Admit(request(bearer("guess"))); errors.Is(err, access.ErrTooManyFailures) {
+					slowed++
+				}
+			}
+			if slowed < 900 {
+				t.Errorf("%d of 1000 guesses are slowed down", slowed)
+			}
+			if _, err := policy.Admit(request(bearer(secret))); err != nil {
+				t.Errorf("a valid token from the same address: %v", err)
+			}
+			if _, err := policy.Admit(request(nil)); errors.Is(err, access.ErrTooManyFailures) || err == nil {
+				t.Errorf("without a credential, from the same address: %v", err)
+			}
+		})
+	}
+}
+
 func TestAnIPv6NetworkCountsAsOneAddress(t *testing.T) {
 	failures := access.NewFailures()
 	allowed := 0
