@@ -1,7 +1,8 @@
 package access
 
-// What the fuzz tests reach directly.
+// What tests reach directly.
 var (
 	Freshness     = freshness
 	AppChallenges = challenges
+	Bounded       = bounded
 )

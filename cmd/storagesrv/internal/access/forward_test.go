@@ -487,6 +487,55 @@ func TestForwardAsksSoManyQuestionsAtATime(t *testing.T) {
 	})
 }
 
+func TestForwardBoundsTheQuestionsThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { time.Sleep(10 * time.Second) }))
+		f := newForward(t, access.ForwardConfig{URL: "http://crm.example.lan/", MaxConcurrent: 1, Timeout: time.Minute, Dial: w.dial})
+		const most = 1024
+		ctx, leave := context.WithCancel(t.Context())
+		ask := func(i int) error {
+			r := request(cookie(fmt.Sprint("n=", i)))
+			r.HTTP = r.HTTP.WithContext(ctx)
+			_, err := f.Admit(r)
+			return err
+		}
+		var all sync.WaitGroup
+		for i := range most {
+			all.Go(func() {
+				if err := ask(i); !errors.Is(err, context.Canceled) {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		synctest.Wait()
+		if err := ask(most); !errors.Is(err, access.ErrUnavailable) {
+			t.Errorf("one more: %v", err)
+		}
+		all.Go(func() { // asks nothing more
+			if err := ask(0); !errors.Is(err, context.Canceled) {
+				t.Errorf("the same: %v", err)
+			}
+		})
+		synctest.Wait()
+		leave()
+		all.Wait()
+	})
+}
+
+func TestAnErrorIsCutBetweenCharacters(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "",
+		strings.Repeat("ü", 100):       strings.Repeat("ü", 100),
+		strings.Repeat("ü", 101):       strings.Repeat("ü", 100),
+		"x" + strings.Repeat("ü", 100): "x" + strings.Repeat("ü", 99),
+		strings.Repeat("日", 100):       strings.Repeat("日", 66),
+	} {
+		if got := access.Bounded(text); got != want {
+			t.Errorf("%q: %q", text, got)
+		}
+	}
+}
+
 func TestForwardDoesNotWaitForABody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWire(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

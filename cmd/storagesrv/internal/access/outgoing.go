@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -75,4 +76,4 @@ func failure(err error) string {
 }
 
 // bounded keeps what others wrote from filling the log.
-func bounded(text string) string { return text[:min(len(text), 200)] }
+func bounded(text string) string { return strings.ToValidUTF8(text[:min(len(text), 200)], "") }
