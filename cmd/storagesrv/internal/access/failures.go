@@ -30,17 +30,17 @@ func NewFailures() *Failures {
 }
 
 // Allow counts a failure of an address, and reports whether it is within what
-// an address may do. IPv6 addresses count by their /64, of which one machine
-// can have any.
+// an address, or its [Network], may do.
 func (f *Failures) Allow(address string) bool {
-	limiter, _ := f.addresses.ComputeIfAbsent(network(address), func() (*rate.Limiter, bool) {
+	limiter, _ := f.addresses.ComputeIfAbsent(Network(address), func() (*rate.Limiter, bool) {
 		return rate.NewLimiter(rate.Every(failuresEvery), failuresAtOnce), false
 	})
 	return limiter.Allow()
 }
 
-// network is what shares a count.
-func network(address string) string {
+// Network returns what counts as one client: an IPv4 address, or the /64 of an IPv6
+// address, of which one machine can have any.
+func Network(address string) string {
 	addr, err := netip.ParseAddr(address)
 	if err != nil || addr.Is4() {
 		return address

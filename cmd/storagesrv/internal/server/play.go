@@ -51,7 +51,7 @@ func (s *Server) takeSlot(r *http.Request) (free func(), err error) {
 	case rec.caller.Via == access.ByToken: // a server, which many may listen to
 		return s.slots.take("")
 	}
-	return s.slots.take(rec.client)
+	return s.slots.take(access.Network(rec.client))
 }
 
 // open resolves, opens and proves one file of a call. Recorders move files

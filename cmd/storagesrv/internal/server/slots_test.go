@@ -49,6 +49,16 @@ func TestStreamsOfAClientAreLimited(t *testing.T) {
 	third.Body.Close()
 }
 
+func TestAClientIsOneByAllAddressesOfItsNetwork(t *testing.T) {
+	r := busy(t, func(c *server.Config) { c.MaxStreamsPerClient = 2 })
+	open(t, r, "/recordings/long", from("2001:db8::1"))
+	open(t, r, "/recordings/long", from("2001:db8::2"))
+	r.wantRefused("a third address", r.do("GET", "/recordings/call-1", from("2001:db8::3:3")), "too-many-streams", 429)
+	if got := r.do("GET", "/recordings/call-1", from("2001:db8:0:1::1")); got.status != 200 {
+		t.Errorf("another network: %d", got.status)
+	}
+}
+
 func TestStreamsOfAllAreLimited(t *testing.T) {
 	r := busy(t, func(c *server.Config) { c.MaxStreams = 2 })
 	first := open(t, r, "/recordings/long", from("192.0.2.1"))
