@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"storagesrv/storage/mount/mounttest"
 )
 
 // changes are what becomes of a file while it is sent.
@@ -100,4 +102,23 @@ func TestAMountWhoseMarkerComesAndGoes(t *testing.T) {
 		h.isDown(start, marker)
 		await(t, "503 without the marker", func() bool { return h.get("/recordings/call-1").status == 503 })
 	}
+}
+
+// What is read at once is looked at once more before it is written.
+func TestAFileThatChangesWhileAPartOfItIsReadIsNotSent(t *testing.T) {
+	h := newHangRig(t, hangConfig{})
+	content := wav(100_000)
+	h.call("call-1", h.file("a.wav", content))
+	h.awaitPlays("/recordings/call-1", content) // it is kept open, so that nothing but the look asks for attributes
+	h.faulty.Set(mounttest.Fault{Op: mounttest.Getattr, Path: "a.wav", Hang: true})
+	answered := make(chan answer)
+	go func() { answered <- h.do("GET", "/recordings/call-1", header("Range", "bytes=1000-9999")) }()
+	if err := h.faulty.AwaitHanging(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTo(filepath.Join(h.dir, "a.wav"), 0, noisy(len(content), 2)); err != nil {
+		t.Error(err)
+	}
+	h.faulty.Release()
+	h.wantRefused("a part of what changed", <-answered, "storage-unavailable", 503)
 }
