@@ -136,6 +136,7 @@ func TestParseNamesThePlaceOfAFault(t *testing.T) {
 		{"list", "headerless: [.ulaw, .alaw]", "headerless: {a: b}", "x.yaml:41:24: playback.headerless"},
 		{"mapping", "access: {anonymous: true}", "access: yes", "x.yaml:42:9: access: is a string where a mapping belongs"},
 		{"broken", "access: {anonymous: true}", "access: {hunter2", "x.yaml:42:10: not valid YAML"},
+		{"indented wrongly", "    mount: {root: /mnt/windows}", "   mount: {root: /mnt/windows}", "x.yaml:39:4: not valid YAML: look for keys that are not indented"},
 		{"listen", `"0.0.0.0:8080"`, "everywhere", "x.yaml:3:11: http.listen: must be host:port"},
 		{"beyond loopback", "anonymous: true", "anonymous: false", "x.yaml:3:11: http.listen: listens beyond this machine"},
 		{"admin", `admin: ""`, "admin: here", "x.yaml:4:10: http.admin: must be host:port"},

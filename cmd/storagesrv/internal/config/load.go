@@ -222,7 +222,7 @@ func message(err yaml.Error) string {
 	return notYAML
 }
 
-const notYAML = "not valid YAML: look for tabs, brackets and quotes without their other half, and backslashes in double quotes"
+const notYAML = "not valid YAML: look for keys that are not indented like those beside them, tabs, brackets and quotes without their other half, and backslashes in double quotes"
 
 // kind names what a key of Go type t takes.
 func kind(t reflect.Type) string {
