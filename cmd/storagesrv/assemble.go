@@ -122,7 +122,11 @@ func (s *service) close() {
 // calls is cache(client), or a catalog.
 func (s *service) calls(c config.Metadata) (server.Calls, error) {
 	if c.Catalog != "" {
-		return metadata.LoadCatalog(c.Catalog, c.EncryptedField)
+		catalog, err := metadata.LoadCatalog(c.Catalog, c.EncryptedField)
+		if err != nil {
+			return nil, fmt.Errorf("metadata.catalog: %w", err)
+		}
+		return catalog, nil
 	}
 	password, roots, err := s.recorderSecrets(c)
 	if err != nil {

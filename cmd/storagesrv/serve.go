@@ -63,14 +63,18 @@ func (c serveCommand) Run(ctx context.Context, out output) error {
 	defer endLog()
 	service, err := assemble(settings, log, out.stdout)
 	if err != nil {
-		return &usageError{fmt.Errorf("%s: %w", settings.File, err)}
+		return settings.Locate(err)
 	}
 	defer service.close()
 	if openToAll(settings.Access) {
 		log.Warn("there is no access control: whoever reaches this server plays any recording", "listen", settings.HTTP.Listen)
 	}
 	go service.reopenAudit(ctx, moved)
-	return service.serve(ctx, settings.HTTP)
+	err = service.serve(ctx, settings.HTTP)
+	if wrong := (*usageError)(nil); errors.As(err, &wrong) {
+		return settings.Locate(wrong)
+	}
+	return err
 }
 
 // newLogger returns a logger, and what writes the last of its log. A warning is

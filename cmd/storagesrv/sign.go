@@ -41,14 +41,14 @@ func (c signCommand) sign(settings *config.Config) (string, error) {
 	case c.FileID != "" && !metadata.ValidFileID(c.FileID):
 		return "", errors.New("--file-id: 1 to 64 letters, digits, _ and -")
 	case settings.HTTP.Public == nil:
-		return "", fmt.Errorf("%s: http.public_url: needed to know where links lead", settings.File)
+		return "", settings.Locate(errors.New("http.public_url: needed to know where links lead"))
 	}
 	keys, err := newKeys(settings.Access, nil)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", settings.File, err)
+		return "", settings.Locate(err)
 	}
 	if keys == nil {
-		return "", fmt.Errorf("%s: access.signing_keys: needed to sign", settings.File)
+		return "", settings.Locate(errors.New("access.signing_keys: needed to sign"))
 	}
 	expires, err := keys.Expires(cmp.Or(c.Expires, -1)) // 0 is no time either
 	if err != nil {

@@ -24,6 +24,8 @@ type Config struct {
 	Log      Log      `yaml:"log"`
 
 	File string `yaml:"-"` // where it was read
+
+	source source // what was read
 }
 
 // HTTP is how clients reach the server.

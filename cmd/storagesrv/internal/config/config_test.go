@@ -105,6 +105,7 @@ func TestParseReadsEveryKey(t *testing.T) {
 		Access:   Access{Anonymous: true, MaxExpires: Duration(24 * time.Hour)},
 		Log:      Log{"debug", "text"},
 		File:     "x.yaml",
+		source:   c.source,
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got  %+v\nwant %+v", c, want)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -30,7 +31,11 @@ type Error struct {
 	Line, Column int    // 0: of the file as a whole
 	Key          string // such as storage[0].sftp.address; "" if unknown
 	Message      string
+
+	cause error // may be nil
 }
+
+func (e *Error) Unwrap() error { return e.cause }
 
 func (e *Error) Error() string {
 	where := e.File
@@ -116,12 +121,27 @@ func Parse(name string, text []byte) (_ *Config, err error) {
 			return nil, located(name, tree, err)
 		}
 	}
-	source := source{name: name, tree: tree}
-	if err := config.validate(source); err != nil {
+	config.source = source{name: name, tree: tree}
+	if err := config.validate(config.source); err != nil {
 		return nil, err
 	}
 	return &config, nil
 }
+
+// Locate makes an *Error of what whoever uses a value found out about it. If that
+// begins with a key and a colon, as "metadata.password_file: no such file" does, it
+// has the place of the key.
+func (c *Config) Locate(err error) error {
+	e := &Error{File: c.File, Message: err.Error()}
+	if key, message, found := strings.Cut(err.Error(), ": "); found && keys.MatchString(key) {
+		e = c.source.fault(key, "%s", message)
+	}
+	e.cause = err
+	return e
+}
+
+// keys are what the path of a key looks like.
+var keys = regexp.MustCompile(`^[a-z][a-z_]*(\[[0-9]+\])?(\.[a-z][a-z_]*(\[[0-9]+\])?)*$`)
 
 // tooDeep looks at brackets, and at dashes in one line, before anything is
 // parsed. Quoted ones count too; no configuration has that many.
@@ -266,7 +286,7 @@ type source struct {
 
 // fault returns an *Error about a key, such as storage[0].sftp.address. The
 // key may be missing in the file: then the place is that of what should hold it.
-func (s source) fault(key, format string, args ...any) error {
+func (s source) fault(key, format string, args ...any) *Error {
 	e := &Error{File: s.name, Key: key, Message: fmt.Sprintf(format, args...)}
 	for holder := key; holder != ""; holder = parent(holder) {
 		path, err := yaml.PathString("$." + holder)
