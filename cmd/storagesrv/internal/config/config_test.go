@@ -184,6 +184,30 @@ func TestParseNamesThePlaceOfAFault(t *testing.T) {
 	}
 }
 
+func TestParseRefusesTwoListenersAtOneAddress(t *testing.T) {
+	for _, c := range []struct {
+		listen, admin string
+		refused       bool
+	}{
+		{"127.0.0.1:8080", "127.0.0.1:8080", true},
+		{"localhost:8080", "localhost:8080", true},
+		{"0.0.0.0:8080", "127.0.0.1:8080", true},
+		{"127.0.0.1:8080", ":8080", true},
+		{"[::]:8080", "127.0.0.1:8080", true},
+		{"0.0.0.0:8080", "localhost:8080", true},
+		{"0.0.0.0:8080", "[::1]:8080", false},
+		{"127.0.0.1:8080", "127.0.0.2:8080", false},
+		{"127.0.0.1:8080", "127.0.0.1:8081", false},
+		{"127.0.0.1:0", "127.0.0.1:0", false},
+		{"127.0.0.1:8080", "", false},
+	} {
+		_, err := Parse("x.yaml", []byte("http:\n  listen: \""+c.listen+"\"\n  admin: \""+c.admin+"\"\naccess: {anonymous: true}\n"+minimal))
+		if (err != nil) != c.refused || err != nil && !strings.HasPrefix(err.Error(), "x.yaml:3:10: http.admin: is where http.listen listens") {
+			t.Errorf("%s and %s: %v", c.listen, c.admin, err)
+		}
+	}
+}
+
 func TestParseRefusesAnEmptyFileAndABomb(t *testing.T) {
 	bomb := "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	for c := 'b'; c <= 'i'; c++ {

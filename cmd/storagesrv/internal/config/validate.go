@@ -33,6 +33,9 @@ func (c *Config) validateHTTP(in source) error {
 	if _, _, err := net.SplitHostPort(h.Admin); err != nil && h.Admin != "" {
 		return in.fault("http.admin", `must be host:port, such as 127.0.0.1:8081, or "" for none`)
 	}
+	if h.Admin != "" && clash(h.Listen, h.Admin) {
+		return in.fault("http.admin", "is where http.listen listens already: it takes another port")
+	}
 	if (h.TLS.CertFile == "") != (h.TLS.KeyFile == "") {
 		return in.fault("http.tls", "needs both cert_file and key_file")
 	}
@@ -66,6 +69,32 @@ func (c *Config) validateHTTP(in source) error {
 		h.Proxies = append(h.Proxies, prefix)
 	}
 	return nil
+}
+
+// clash reports whether two listeners cannot both have their addresses.
+func clash(a, b string) bool {
+	hostA, portA, _ := net.SplitHostPort(a)
+	hostB, portB, _ := net.SplitHostPort(b)
+	if portA != portB || portA == "0" { // 0 is any that is free
+		return false
+	}
+	return covers(hostA, hostB) || covers(hostB, hostA)
+}
+
+// covers reports whether who listens at one host does so at another, too.
+func covers(host, other string) bool {
+	if host == other || host == "" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	at, err := netip.ParseAddr(other)
+	if err != nil { // a name: that of this machine in the usual case
+		return ip.IsUnspecified()
+	}
+	return ip.Unmap() == at.Unmap() || ip.IsUnspecified() && (ip.Is6() || at.Unmap().Is4())
 }
 
 // loopback reports whether only this machine reaches a listener at address.
