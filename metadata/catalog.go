@@ -43,8 +43,8 @@ func LoadCatalog(name, encryptedField string) (*Catalog, error) {
 
 // NewCatalog reads a catalog of at most 64 MiB: a list of calls or
 // {"calls": [list]}, where each is the recorder's answer {"call": {...}} or
-// only what that holds; or a single answer. Every call has a call_id, and no
-// two the same. Errors are ErrMalformed and begin with name and line.
+// only what that holds; or a single answer. Every call has a call_id, no
+// two the same, and every file a file_path. Errors are ErrMalformed and begin with name and line.
 // encryptedField is as in [ClientConfig].
 func NewCatalog(name string, data []byte, encryptedField string) (*Catalog, error) {
 	if encryptedField == "" {
@@ -169,6 +169,11 @@ func (r *catalogReader) readCall() error {
 	}
 	if r.catalog.calls[call.ID] != nil {
 		return fmt.Errorf("%w: call %s twice", ErrMalformed, call.ID)
+	}
+	for _, f := range call.Files { // the recorder may not know it yet; a catalog will not know it later
+		if f.Path == "" {
+			return fmt.Errorf("%w: a file of call %s has no file_path", ErrMalformed, call.ID)
+		}
 	}
 	call.Raw = slices.Concat([]byte(`{"call":`), object, []byte("}"))
 	call.Fetched = r.catalog.loaded

@@ -42,8 +42,8 @@ func TestCatalog(t *testing.T) {
 			t.Errorf("%s: down", data)
 		}
 	}
-	for _, data := range []string{`[]`, `{"calls": []}`} {
-		if catalog, err := metadata.NewCatalog("calls.json", []byte(data), ""); err != nil || catalog.Len() != 0 {
+	for data, calls := range map[string]int{`[]`: 0, `{"calls": []}`: 0, `[{"call_id": "c1", "call_state": 4, "files": []}]`: 1} {
+		if catalog, err := metadata.NewCatalog("calls.json", []byte(data), ""); err != nil || catalog.Len() != calls {
 			t.Errorf("%s: %v", data, err)
 		}
 	}
@@ -62,8 +62,9 @@ func TestCatalogNamesTheLine(t *testing.T) {
 		"[\n" + catalogCall + ",\n\n3]":        "calls.json:4: ",
 		"[\n{\"files\":[]}]":                   "calls.json:2: ",
 		"[\n{\"call_id\":\"_\",\"files\":[]}]": "calls.json:2: ",
-		"[" + catalogCall + ",\n{\"call\":" + catalogCall + "}]":                              "calls.json:2: ",
-		"[\n\n{\"call_id\":\"c\",\"files\":[],\"x\":\"" + strings.Repeat("a", 1<<20) + "\"}]": "calls.json:3: ",
+		"[" + catalogCall + ",\n" + strings.ReplaceAll(strings.ReplaceAll(catalogCall, "c1", "c2"), "file_path", "path") + "]": "calls.json:2: ",
+		"[" + catalogCall + ",\n{\"call\":" + catalogCall + "}]":                                                               "calls.json:2: ",
+		"[\n\n{\"call_id\":\"c\",\"files\":[],\"x\":\"" + strings.Repeat("a", 1<<20) + "\"}]":                                  "calls.json:3: ",
 	} {
 		catalog, err := metadata.NewCatalog("calls.json", []byte(data), "")
 		if !errors.Is(err, metadata.ErrMalformed) || catalog != nil || !strings.HasPrefix(err.Error(), want) {
