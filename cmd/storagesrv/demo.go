@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/signal"
+	"regexp"
+	"strings"
 	"syscall"
 
 	"storagesrv/cmd/storagesrv/internal/config"
@@ -49,7 +52,7 @@ func (c demoCommand) Run(ctx context.Context, out output) (err error) {
 		return err
 	}
 	defer service.close()
-	if err := d.Introduce(out.stdout); err != nil {
+	if err := d.Introduce(out.stdout, command()); err != nil {
 		return err
 	}
 	return service.serveOn(ctx, public, admin, d.Handler(service.server), settings.HTTP)
@@ -69,4 +72,31 @@ func (c demoCommand) listen(ctx context.Context) (net.Listener, error) {
 		return nil, fmt.Errorf("%w; --listen 127.0.0.1:0 takes a free port", err)
 	}
 	return listener, nil
+}
+
+// command is what runs this program once more, in a shell.
+func command() string {
+	file, err := os.Executable()
+	if err != nil {
+		return "storagesrv"
+	}
+	return commandOf(file)
+}
+
+// goRun is where the binaries of go run are, which it removes sooner or later: in
+// a temporary directory, or in its cache below the hash of what is in them.
+var goRun = regexp.MustCompile(`[/\\](?:go-build[0-9]*[/\\]b[0-9]+[/\\]exe|[0-9a-f]{64}-d)[/\\][^/\\]+$`)
+
+// plain is a path that a shell leaves as it is.
+var plain = regexp.MustCompile(`^[0-9A-Za-z_./:+@%=-]+$`)
+
+// commandOf is command for an executable file.
+func commandOf(file string) string {
+	switch {
+	case goRun.MatchString(file):
+		return "go run ./cmd/storagesrv"
+	case !plain.MatchString(file):
+		return "'" + strings.ReplaceAll(file, "'", `'\''`) + "'"
+	}
+	return file
 }

@@ -256,6 +256,9 @@ func (d *runningDemo) checkWays(t *testing.T) {
 	if err := json.Unmarshal(answer, &link); err != nil {
 		t.Fatalf("%s: %v", answer, err)
 	}
+	if program := d.find(t, `\n +(\S+) sign --config`); !filepath.IsAbs(program) {
+		t.Errorf("%s is printed as the program", program)
+	}
 	var signed bytes.Buffer
 	if err := run(t.Context(), []string{"sign", "--config", d.find(t, `Config +(\S+)`), "mp3-on-mount"}, &signed, io.Discard); err != nil {
 		t.Fatal(err)
@@ -268,6 +271,20 @@ func (d *runningDemo) checkWays(t *testing.T) {
 	}
 	if response, _ := d.get(t, d.find(t, `(http://\S+\.json/file)\n`)); response.StatusCode != http.StatusUnauthorized {
 		t.Errorf("without a token: %s", response.Status)
+	}
+}
+
+func TestDemoPrintsACommandThatWorks(t *testing.T) {
+	for file, want := range map[string]string{
+		"/usr/local/bin/storagesrv":                                              "/usr/local/bin/storagesrv",
+		"/home/o'neill/my go/storagesrv":                                         `'/home/o'\''neill/my go/storagesrv'`,
+		"/tmp/go-build2708042723/b001/exe/storagesrv":                            "go run ./cmd/storagesrv",
+		"/root/.cache/go-build/9f/" + strings.Repeat("9f", 32) + "-d/storagesrv": "go run ./cmd/storagesrv",
+		"/home/anna/go-build/storagesrv":                                         "/home/anna/go-build/storagesrv",
+	} {
+		if got := commandOf(file); got != want {
+			t.Errorf("%s: %s, want %s", file, got, want)
+		}
 	}
 }
 
