@@ -65,6 +65,7 @@ func TestSnippetsOfWay2(t *testing.T) {
 			s := newSnippetSite(t, stack)
 			stack.run(t, s, snippet(t, "docs/way2.md", stack.language))
 			s.checkPlays(t, s.url(stack.path))
+			s.checkPassesOn(t, s.url(stack.path))
 			s.checkLeaving(t, s.url(stack.path))
 			s.checkRefuses(t, s.url(stack.path), 403, 403)
 			s.checkStatus(t, s.url(stack.path)+"nobody", "session=anna", 404)
@@ -186,7 +187,12 @@ func (s *snippetSite) sign(t *testing.T) string {
 // get asks as who has a cookie, and follows where that leads.
 func (s *snippetSite) get(t *testing.T, url, cookie string, header ...string) (*http.Response, []byte) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), "GET", url, nil)
+	return s.do(t, "GET", url, cookie, header...)
+}
+
+func (s *snippetSite) do(t *testing.T, method, url, cookie string, header ...string) (*http.Response, []byte) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,6 +233,21 @@ func (s *snippetSite) checkPlays(t *testing.T, url string) {
 	}
 	if beyond, _ := s.get(t, url, "session=anna", "Range", "bytes=90000000-"); beyond.StatusCode != 416 {
 		t.Errorf("a range beyond the end: %s", beyond.Status)
+	}
+}
+
+// checkPassesOn makes sure that an app asks for no more than it was asked for.
+func (s *snippetSite) checkPassesOn(t *testing.T, url string) {
+	t.Helper()
+	head, body := s.do(t, "HEAD", url+"call-1", "session=anna")
+	if head.StatusCode != 200 || len(body) > 0 || head.ContentLength != int64(len(s.recording)) || head.Header.Get("Content-Type") != "audio/wav" {
+		t.Errorf("HEAD: %s, %v", head.Status, head.Header)
+	}
+	s.server.awaitLogged(`"method":"HEAD"`)
+	for _, condition := range [][2]string{{"If-None-Match", head.Header.Get("ETag")}, {"If-Modified-Since", head.Header.Get("Last-Modified")}} {
+		if same, body := s.get(t, url+"call-1", "session=anna", condition[0], condition[1]); same.StatusCode != 304 || len(body) > 0 {
+			t.Errorf("%s: %s, %d bytes", condition[0], same.Status, len(body))
+		}
 	}
 }
 
