@@ -7,7 +7,8 @@
 #
 # etc/ holds storagesrv.yaml and the secrets beside it, readable to user 65532.
 # In there http.listen has to be 0.0.0.0:8080, or nothing outside reaches it,
-# and access.anonymous true; http.admin must not be off, for the health check.
+# and access has to say who may play: any of tokens, signing_keys, forward, jwt
+# or anonymous: true. http.admin must not be off, for the health check.
 # rslave lets the container see an NFS mount that comes back. Where Docker says
 # that the mount is not shared, leave it out, or `mount --make-rshared /` first.
 
