@@ -45,6 +45,9 @@ func (c *Config) validateAccess(in source) error {
 		return in.fault("http.listen", "listens beyond this machine, where anyone could play any recording; "+
 			"write under access who may: tokens, signing_keys, forward, jwt, or anonymous: true if something in front decides it")
 	}
+	if a.Decides() && !a.Anonymous && sharesCache.MatchString(c.HTTP.CacheControl) {
+		return in.fault("http.cache_control", "public and s-maxage would have a cache in between give recordings to whom access does not let in")
+	}
 	if time.Duration(a.MaxExpires) < time.Second {
 		return in.fault("access.max_expires", "must be at least 1s")
 	}
@@ -64,6 +67,10 @@ func (c *Config) validateAccess(in source) error {
 	}
 	return nil
 }
+
+// sharesCache matches a Cache-Control by which a shared cache may keep what was
+// answered to somebody in particular (RFC 9111, section 3.5).
+var sharesCache = regexp.MustCompile(`(?i)\b(public|s-maxage)\b`)
 
 var (
 	// tokenName has no colon, which ends a user in HTTP Basic, and no space.

@@ -286,3 +286,23 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A cache in between does not know who may play.
+func TestASharedCacheIsForEveryone(t *testing.T) {
+	const some, all = "access: {signing_keys: [{id: a, secret_file: a}]}\n", "access: {anonymous: true}\n"
+	for _, c := range []struct {
+		access, cacheControl string
+		ok                   bool
+	}{
+		{some, "public, max-age=60", false},
+		{some, "max-age=60, S-MaxAge=10", false},
+		{some, "private, max-age=60", true},
+		{all, "public, max-age=60", true},
+		{"", "public, max-age=60", true},
+	} {
+		_, err := Parse("x.yaml", []byte("http: {cache_control: \""+c.cacheControl+"\"}\n"+c.access+minimal))
+		if (err == nil) != c.ok || err != nil && !strings.HasPrefix(err.Error(), "x.yaml:1:23: http.cache_control: ") {
+			t.Errorf("%s%s: %v", c.access, c.cacheControl, err)
+		}
+	}
+}
