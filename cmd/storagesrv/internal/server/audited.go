@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync/atomic"
 
 	"storagesrv/cmd/storagesrv/internal/audit"
 )
@@ -16,8 +17,8 @@ type listening struct {
 	who      audit.Listener
 	request  string
 	size     int64
-	playback *audit.Playback // nil until a body begins
-	refused  error           // why nothing may be sent
+	refused  error                          // why nothing may be sent
+	playback atomic.Pointer[audit.Playback] // nil until a body begins; of several ranges, another goroutine asks
 }
 
 // listen returns what tells the audit of a response with rec.
@@ -37,12 +38,14 @@ func (rec *record) listener() audit.Listener {
 
 // begin is told that a body is about to be sent. The error is why it may not be.
 func (l *listening) begin() error {
-	l.playback, l.refused = l.log.Begin(l.ctx, l.who, l.request, l.size)
-	return l.refused
+	playback, err := l.log.Begin(l.ctx, l.who, l.request, l.size)
+	l.playback.Store(playback)
+	l.refused = err
+	return err
 }
 
 // took notes which bytes of the recording the client took.
-func (l *listening) took(offset, n int64) { l.playback.Took(offset, n) }
+func (l *listening) took(offset, n int64) { l.playback.Load().Took(offset, n) }
 
 // end is told what came of the response. A client that leaves while this server
 // ends was most likely cut.
@@ -51,7 +54,7 @@ func (l *listening) end(err error, draining bool) {
 	if broken := (*brokenBody)(nil); errors.As(err, &broken) && (broken.ours || draining) {
 		how = audit.Cut
 	}
-	l.playback.End(how)
+	l.playback.Load().End(how)
 }
 
 // playing are the routes that lead to recordings.
