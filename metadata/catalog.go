@@ -43,9 +43,9 @@ func LoadCatalog(name, encryptedField string) (*Catalog, error) {
 
 // NewCatalog reads a catalog of at most 64 MiB: a list of calls or
 // {"calls": [list]}, where each is the recorder's answer {"call": {...}} or
-// only what that holds; or a single answer. Every call has a call_id, no
-// two the same, and every file a file_path. Errors are ErrMalformed and begin with name and line.
-// encryptedField is as in [ClientConfig].
+// only what that holds; or a single answer. Every call has a call_id, no two the
+// same, and every file a file_path. Errors are ErrMalformed and begin with name
+// and line. encryptedField is as in [ClientConfig].
 func NewCatalog(name string, data []byte, encryptedField string) (*Catalog, error) {
 	if encryptedField == "" {
 		encryptedField = "encrypted"

@@ -162,7 +162,7 @@ func TestRenewFindsTheSameFileOnly(t *testing.T) {
 	}
 }
 
-func TestCheckTellsARewrittenFileFromOneThatGrew(t *testing.T) {
+func TestCheckNoticesAFileThatChanged(t *testing.T) {
 	tree := storagetest.NewTree(t)
 	store := newStore(t, mount.Config{Root: tree.Root})
 	opened, err := store.Open(t.Context(), storagetest.BigFile)

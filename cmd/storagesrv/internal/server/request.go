@@ -116,6 +116,7 @@ func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
 	default:
 		p, detail := problemOf(err)
 		refused = p.name
+		withdraw(w.Header())
 		challenge(w.Header(), err)
 		s.metrics.refusals.WithLabelValues(p.name).Inc()
 		s.auditRefusal(rec, p)
@@ -125,6 +126,13 @@ func (s *Server) finish(w *response, r *http.Request, rec *record, err error) {
 	s.logRequest(w, r, rec, refused, err)
 	if broken {
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// withdraw removes what was said of a recording of which nothing is sent.
+func withdraw(h http.Header) {
+	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "Etag", "Last-Modified", "Set-Cookie"} {
+		h.Del(name)
 	}
 }
 

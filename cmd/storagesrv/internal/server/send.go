@@ -30,7 +30,6 @@ func (s *Server) send(w *response, r *http.Request, rec *recording) (err error) 
 	http.ServeContent(out, r, "", rec.lastModified(), content)
 	switch {
 	case out.kept != 0 || listening.refused != nil:
-		withdraw(w.Header())
 		return cmp.Or(listening.refused, out.inVain(r.Context(), content.failure()))
 	case w.status >= 300:
 		return nil // no bytes of the recording
@@ -130,13 +129,6 @@ func (s *sender) start() error {
 	return nil
 }
 
-// withdraw removes what was said of a recording of which nothing is sent.
-func withdraw(h http.Header) {
-	for _, name := range []string{"Accept-Ranges", "Content-Disposition", "Content-Length", "Content-Range", "Etag", "Last-Modified", "Set-Cookie"} {
-		h.Del(name)
-	}
-}
-
 // inVain is the error of a recording whose first bytes did not come. readErr is
 // what reading the content by hand failed with.
 func (s *sender) inVain(ctx context.Context, readErr error) error {
@@ -144,7 +136,11 @@ func (s *sender) inVain(ctx context.Context, readErr error) error {
 	if !ours {
 		return cause
 	}
-	return cmp.Or(s.rec.late(), unreadable(cause))
+	mark := unreadable
+	if s.rec.fetched != nil {
+		mark = unfetched
+	}
+	return cmp.Or(s.rec.late(), mark(cause))
 }
 
 // renew moves the deadline, unless it moved a moment ago: then it is good enough.
