@@ -93,9 +93,7 @@ func TestAMountThatHangs(t *testing.T) {
 			recovers(t, store)
 			becomes(t, store, true)
 			for i := range listeners {
-				if err := reads(store, another(i)); err != nil {
-					t.Error(err)
-				}
+				isRead(t, store, another(i))
 			}
 			rewind(t, held)
 			isWhole(t, held, 1000)
@@ -139,9 +137,7 @@ func TestARecordingThatHangsCostsItsOwnListenersAlone(t *testing.T) {
 			isBounded(t, f)
 			refusesAtOnce(t, store, recording)
 			for i := range listeners {
-				if err := reads(store, another(i)); err != nil {
-					t.Errorf("%s: %v", another(i), err)
-				}
+				isRead(t, store, another(i))
 			}
 			f.Release()
 			recovers(t, store)
@@ -150,9 +146,10 @@ func TestARecordingThatHangsCostsItsOwnListenersAlone(t *testing.T) {
 }
 
 func TestAMountThatIsSlowIsWell(t *testing.T) {
+	const late = 250 * time.Millisecond
 	f := startFaulty(t)
-	store := impatientStore(t, f.Root())
-	f.Set(mounttest.Fault{Op: mounttest.Open, Delay: timeout / 4}, mounttest.Fault{Op: mounttest.Read, Offset: 900_000, Delay: timeout / 4})
+	store := patientStore(t, f.Root())
+	f.Set(mounttest.Fault{Op: mounttest.Open, Delay: late}, mounttest.Fault{Op: mounttest.Read, Offset: 900_000, Delay: late})
 	var calls sync.WaitGroup
 	for i := range mostStuck {
 		calls.Go(func() {
@@ -237,7 +234,7 @@ var losses = []syscall.Errno{
 
 func TestAnErrorOnceGoesUnnoticed(t *testing.T) {
 	f := startFaulty(t)
-	store := impatientStore(t, f.Root())
+	store := patientStore(t, f.Root())
 	for _, loss := range losses {
 		t.Run(loss.Error(), func(t *testing.T) {
 			file := begun(t, store)
@@ -256,7 +253,7 @@ func TestAnErrorOnceGoesUnnoticed(t *testing.T) {
 
 func TestAnErrorThatStaysIsUnavailable(t *testing.T) {
 	f := startFaulty(t)
-	store := impatientStore(t, f.Root())
+	store := patientStore(t, f.Root())
 	for _, loss := range losses {
 		t.Run(loss.Error(), func(t *testing.T) {
 			file := begun(t, store)
@@ -296,7 +293,7 @@ func TestAFileThatIsLostAndAnotherByNowHasChanged(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			record(t, f.Dir(), recording, content)
-			file := begun(t, impatientStore(t, f.Root()))
+			file := begun(t, patientStore(t, f.Root()))
 			f.Set(mounttest.Fault{Op: mounttest.Read, Path: recording, Err: syscall.ESTALE, Times: 1})
 			change(t)
 			isLost(t, file, 1000, storage.ErrChanged)
@@ -306,7 +303,7 @@ func TestAFileThatIsLostAndAnotherByNowHasChanged(t *testing.T) {
 
 func TestAnEndBeforeTheSizeIsAnError(t *testing.T) {
 	f := startFaulty(t)
-	store := impatientStore(t, f.Root())
+	store := patientStore(t, f.Root())
 	early := mounttest.Fault{Op: mounttest.Read, Path: recording, Offset: 524_288, Short: true}
 
 	file := begun(t, store)
@@ -334,7 +331,7 @@ func TestAMountThatWentAwayIsUnavailable(t *testing.T) {
 	for name, leave := range goings {
 		t.Run(name, func(t *testing.T) {
 			f := startFaulty(t)
-			store := impatientStore(t, f.Root())
+			store := patientStore(t, f.Root())
 			becomes(t, store, true)
 			for range 2 { // it can go again
 				file := begun(t, store)

@@ -21,7 +21,7 @@ import (
 
 const (
 	// timeout is that of stores over a mount that hangs.
-	timeout = time.Second
+	timeout = 2 * time.Second
 	// bound is how long each of their calls may take, on a busy machine.
 	bound = timeout + 20*time.Second
 	// patient is for what must come.
@@ -95,6 +95,11 @@ func impatientStore(t testing.TB, root string) *mount.Store {
 	return newStore(t, mount.Config{Root: root, Timeout: timeout, MaxStuck: mostStuck})
 }
 
+// patientStore returns one for a mount on which nothing hangs.
+func patientStore(t testing.TB, root string) *mount.Store {
+	return newStore(t, mount.Config{Root: root, Timeout: patient, MaxStuck: mostStuck})
+}
+
 // sharpStore returns a store that takes nothing for known.
 func sharpStore(t testing.TB, root string, followLinks bool) *mount.Store {
 	return newStore(t, mount.Config{Root: root, FollowLinks: followLinks, Revalidate: 1})
@@ -163,6 +168,22 @@ func reads(store storage.Store, name string) error {
 		err = fmt.Errorf("wrong bytes, %d of %d", len(got), len(content))
 	}
 	return err
+}
+
+// isRead asserts that a recording is read from a mount that is well. On a busy
+// machine that may take longer than the store's time-out.
+func isRead(t testing.TB, store storage.Store, name string) {
+	t.Helper()
+	for deadline := time.Now().Add(wellAgain); ; {
+		err := reads(store, name)
+		if err == nil {
+			return
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || time.Now().After(deadline) {
+			t.Errorf("%s: %v", name, err)
+			return
+		}
+	}
 }
 
 // takes makes a call, returns its error, and fails the test if it takes longer
