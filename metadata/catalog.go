@@ -53,22 +53,20 @@ func NewCatalog(name string, data []byte, encryptedField string) (*Catalog, erro
 	if len(data) > maxCatalog {
 		return nil, fmt.Errorf("%s: %w: more than %d bytes", name, ErrMalformed, maxCatalog)
 	}
-	// Whole and well-formed, or not at all; the decoder below relies on it.
-	if err := json.Unmarshal(data, &json.RawMessage{}); err != nil {
+	if err := wellFormed(data); err != nil {
 		offset := int64(len(data))
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 			offset = syntax.Offset
 		}
-		return nil, fmt.Errorf("%s:%d: %w: %w", name, line(data, offset), ErrMalformed, err)
+		return nil, fmt.Errorf("%s:%d: %w: %w", name, line(data, int(offset)), ErrMalformed, err)
 	}
 	r := catalogReader{
 		catalog:        &Catalog{calls: make(map[string]*Call), loaded: time.Now()},
-		json:           json.NewDecoder(bytes.NewReader(data)),
-		data:           data,
+		walk:           walk{data: data},
 		encryptedField: encryptedField,
 	}
 	if err := r.read(); err != nil {
-		return nil, fmt.Errorf("%s:%d: %w", name, line(data, r.at), err)
+		return nil, fmt.Errorf("%s:%d: %w", name, line(data, r.walk.began), err)
 	}
 	return r.catalog, nil
 }
@@ -93,21 +91,18 @@ func (c *Catalog) Health() Health {
 	return Health{Up: true, Since: c.loaded}
 }
 
-// A catalogReader fills a catalog from JSON that is known to be well-formed, so
-// that its decoder cannot fail.
+// A catalogReader fills a catalog from JSON that is well-formed.
 type catalogReader struct {
 	catalog        *Catalog
-	json           *json.Decoder
-	data           []byte
+	walk           walk
 	encryptedField string
-	at             int64 // where in data the value begins that is being read
 }
 
 func (r *catalogReader) read() error {
-	switch r.token() {
-	case json.Delim('['):
+	switch kind(r.walk.data) {
+	case "an array":
 		return r.readList()
-	case json.Delim('{'):
+	case "an object":
 		return r.readObject()
 	default:
 		return fmt.Errorf("%w: neither a list of calls nor an object", ErrMalformed)
@@ -116,20 +111,17 @@ func (r *catalogReader) read() error {
 
 func (r *catalogReader) readObject() error {
 	found := false
-	for r.json.More() {
+	for r.walk.enter(); r.walk.more(); {
 		var err error
-		switch r.token() {
+		switch unquote(r.walk.value()) {
 		case "calls":
 			found = true
-			if r.token() != json.Delim('[') {
-				return fmt.Errorf("%w: calls is no list", ErrMalformed)
-			}
 			err = r.readList()
 		case "call":
 			found = true
 			err = r.readCall()
 		default:
-			r.value()
+			r.walk.value()
 		}
 		if err != nil {
 			return err
@@ -142,25 +134,28 @@ func (r *catalogReader) readObject() error {
 }
 
 func (r *catalogReader) readList() error {
-	for r.json.More() {
+	if !r.walk.isArray() {
+		r.walk.value()
+		return fmt.Errorf("%w: calls is no list", ErrMalformed)
+	}
+	for r.walk.enter(); r.walk.more(); {
 		if err := r.readCall(); err != nil {
 			return err
 		}
 	}
-	r.token() // the end of the list
 	return nil
 }
 
 func (r *catalogReader) readCall() error {
-	object := r.value()
+	object := r.walk.value()
 	if len(object) > maxAnswer {
 		return fmt.Errorf("%w: a call of more than %d bytes", ErrMalformed, maxAnswer)
 	}
-	members := parseFields(object, "the call")
-	if inner := members.value("call"); inner != nil {
-		object, members = inner, parseFields(inner, "the call")
+	fields := parseFields(object, "the call")
+	if inner := fields.value("call"); inner != nil {
+		object, fields = inner, parseFields(inner, "the call")
 	}
-	call, err := decodeObject(members, r.encryptedField)
+	call, err := decodeObject(fields, r.encryptedField)
 	if err != nil {
 		return err
 	}
@@ -181,27 +176,7 @@ func (r *catalogReader) readCall() error {
 	return nil
 }
 
-// token and value return the next token, or the next value whole.
-
-func (r *catalogReader) token() json.Token {
-	r.locate()
-	t, _ := r.json.Token()
-	return t
-}
-
-func (r *catalogReader) value() (value json.RawMessage) {
-	r.locate()
-	_ = r.json.Decode(&value)
-	return value
-}
-
-// locate sets at to the next value: the decoder stands at the end of the last.
-func (r *catalogReader) locate() {
-	rest := r.data[r.json.InputOffset():]
-	r.at = int64(len(r.data) - len(bytes.TrimLeft(rest, " \t\r\n,:")))
-}
-
 // line returns the number of the line that holds offset.
-func line(data []byte, offset int64) int {
+func line(data []byte, offset int) int {
 	return 1 + bytes.Count(data[:offset], []byte("\n"))
 }

@@ -1,9 +1,7 @@
 package metadata
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
@@ -28,6 +26,9 @@ func decodeCall(body []byte, id, encryptedField string) (*Call, error) {
 	// encoding/json would replace what is not UTF-8, and a path with it.
 	if !utf8.Valid(body) {
 		return nil, fmt.Errorf("%w: not UTF-8", ErrMalformed)
+	}
+	if err := wellFormed(body); err != nil {
+		return nil, fmt.Errorf("%w: the answer: %w", ErrMalformed, err)
 	}
 	answer := parseFields(body, "the answer")
 	object := answer.value("call")
@@ -78,12 +79,13 @@ func decodeObject(f *fields, encryptedField string) (*Call, error) {
 // decodeFiles reads the array of files; null is as good as an empty one. An id
 // may be missing if there is one file only: nobody needs it to choose that.
 func decodeFiles(list []byte, encryptedField string) ([]File, error) {
-	if k := kind(list); k != "null" && k != "an array" {
+	k := kind(list)
+	if k != "null" && k != "an array" {
 		return nil, fmt.Errorf("%w: files is %s, not an array", ErrMalformed, k)
 	}
-	var objects []json.RawMessage
-	if err := json.Unmarshal(list, &objects); err != nil {
-		return nil, fmt.Errorf("%w: files: %w", ErrMalformed, err)
+	var objects [][]byte
+	if k == "an array" {
+		objects = slices.Collect(elements(list))
 	}
 	if len(objects) > maxFiles {
 		return nil, fmt.Errorf("%w: more than %d files", ErrMalformed, maxFiles)
@@ -129,11 +131,7 @@ func saysEncrypted(value []byte) bool {
 	case "a number":
 		return strings.Trim(string(value), "-0.") != "" // -0 and 0.00 are 0 too
 	case "a string":
-		var s string
-		if json.Unmarshal(value, &s) != nil {
-			return true
-		}
-		return !slices.Contains([]string{"", "false", "0", "no"}, strings.ToLower(s))
+		return !slices.Contains([]string{"", "false", "0", "no"}, strings.ToLower(unquote(value)))
 	default:
 		return true
 	}
@@ -144,46 +142,30 @@ func saysEncrypted(value []byte) bool {
 // stands twice: which of two values holds would be a guess.
 type fields struct {
 	of     string // what the object is, for errors
-	values map[string]json.RawMessage
+	values map[string][]byte
 	err    error
 }
 
-func parseFields(object []byte, of string) *fields {
+// parseFields reads what is a well-formed value, but maybe no object.
+func parseFields(value []byte, of string) *fields {
 	f := &fields{of: of}
-	if kind(object) != "an object" {
+	if kind(value) != "an object" {
 		f.err = fmt.Errorf("%w: %s is no JSON object", ErrMalformed, of)
-	} else if err := json.Unmarshal(object, &f.values); err != nil {
-		f.err = fmt.Errorf("%w: %s: %w", ErrMalformed, of, err)
-	} else if countMembers(object) != len(f.values) {
-		f.err = fmt.Errorf("%w: %s has a member twice", ErrMalformed, of)
+		return f
+	}
+	f.values = make(map[string][]byte)
+	for name, value := range members(value) {
+		if f.values[name] != nil {
+			f.err = fmt.Errorf("%w: %s has a member twice", ErrMalformed, of)
+		}
+		f.values[name] = value
 	}
 	return f
 }
 
-// countMembers returns how many members an object has, which is well-formed.
-func countMembers(object []byte) int {
-	n, depth, quoted := 0, 0, false
-	for i := 0; i < len(object); i++ {
-		switch c := object[i]; {
-		case quoted && c == '\\':
-			i++ // an escaped quote ends no string
-		case c == '"':
-			quoted = !quoted
-		case quoted:
-		case c == '{', c == '[':
-			depth++
-		case c == '}', c == ']':
-			depth--
-		case c == ':' && depth == 1:
-			n++
-		}
-	}
-	return n
-}
-
 // value returns the member as it stands, nil if absent.
 func (f *fields) value(name string) []byte {
-	value := bytes.TrimSpace(f.values[name])
+	value := f.values[name]
 	if kind(value) == "null" {
 		return nil
 	}
@@ -213,11 +195,7 @@ func (f *fields) textOf(name string, kinds ...string) string {
 	if k == "a number" {
 		return string(value)
 	}
-	var s string
-	if json.Unmarshal(value, &s) != nil {
-		f.fail(name, "no string")
-	}
-	return s
+	return unquote(value)
 }
 
 // integer returns a member that is a whole number from 0 to limit, as a number
@@ -266,27 +244,5 @@ func (f *fields) time(name string) time.Time {
 func (f *fields) fail(name, is string) {
 	if f.err == nil {
 		f.err = fmt.Errorf("%w: %s of %s is %s", ErrMalformed, name, f.of, is)
-	}
-}
-
-// kind names the type of a JSON value by its first byte; nothing is null.
-func kind(value []byte) string {
-	value = bytes.TrimLeft(value, " \t\r\n")
-	if len(value) == 0 {
-		return "null"
-	}
-	switch value[0] {
-	case '{':
-		return "an object"
-	case '[':
-		return "an array"
-	case '"':
-		return "a string"
-	case 't', 'f':
-		return "a boolean"
-	case 'n':
-		return "null"
-	default:
-		return "a number"
 	}
 }
