@@ -18,32 +18,46 @@ import (
 
 // send lets http.ServeContent answer with rec, and checks that the body it
 // promised is the body it wrote: ServeContent drops errors.
+//
+// The body is sent when ServeContent has returned. What is on the stack is there
+// for as long as somebody listens: with what ServeContent and package io hold below,
+// it would be 16 KiB for each, and not 8.
 func (s *Server) send(w *response, r *http.Request, rec *recording) (err error) {
 	s.streams.Add(1)
 	defer s.streams.Add(-1)
 	listening := s.listen(r, rec)
 	defer func() { listening.end(err, s.draining.Load()) }()
-	content := &content{recording: rec, elsewhere: func(tried []storage.Place) (*recording, error) { return s.elsewhere(r.Context(), rec, tried) }, took: listening.took}
+	content := s.newContent(r, rec, listening)
 	defer content.close()
 	out := s.newSender(w, r, rec, listening)
-	out.firstByte = s.metrics.firstByte(rec.place.Store, recordOf(r.Context()).start)
 	http.ServeContent(out, r, "", rec.lastModified(), content)
+	out.sendDue(content)
+	return s.outcome(r, out, content)
+}
+
+func (s *Server) newContent(r *http.Request, rec *recording, listening *listening) *content {
+	return &content{recording: rec, elsewhere: func(tried []storage.Place) (*recording, error) { return s.elsewhere(r.Context(), rec, tried) }, took: listening.took}
+}
+
+// outcome counts what was sent, and returns why it is not all that was to be.
+func (s *Server) outcome(r *http.Request, out *sender, content *content) error {
+	store := content.place.Store
 	switch {
-	case out.kept != 0 || listening.refused != nil:
-		return cmp.Or(listening.refused, out.inVain(r.Context(), content.failure()))
-	case w.status >= 300:
+	case out.kept != 0 || out.listening.refused != nil:
+		return cmp.Or(out.listening.refused, out.inVain(r.Context(), content.failure()))
+	case out.status >= 300:
 		return nil // no bytes of the recording
 	}
-	s.metrics.bytes.WithLabelValues(rec.place.Store).Add(float64(w.written))
-	promised, err := strconv.ParseInt(w.Header().Get("Content-Length"), 10, 64)
-	if err != nil || r.Method == http.MethodHead || w.written == promised {
+	s.metrics.bytes.WithLabelValues(store).Add(float64(out.written))
+	promised, err := strconv.ParseInt(out.Header().Get("Content-Length"), 10, 64)
+	if err != nil || r.Method == http.MethodHead || out.written == promised {
 		content.tell()
 		return nil
 	}
-	broken := &brokenBody{written: w.written, promised: promised}
+	broken := &brokenBody{written: out.written, promised: promised}
 	broken.cause, broken.ours = out.cause(r.Context(), content.failure())
 	if broken.ours && !out.hung() { // which was counted when it was cut
-		s.metrics.truncated.WithLabelValues(rec.place.Store).Inc()
+		s.metrics.truncated.WithLabelValues(store).Inc()
 	}
 	return broken
 }
@@ -73,6 +87,7 @@ type sender struct {
 	renewed   time.Time // when the deadline was last moved
 	bodied    bool      // the request is none for a header alone
 	kept      int       // the status, until the first bytes are there
+	due       int64     // how much is to be sent when http.ServeContent has returned
 	plain     bool      // HTTP/1 without TLS, on a connection that is known: sendfile works
 	secure    bool      // HTTP/1 over TLS, on a connection that is known
 	begun     bool      // the header was written, before what the kernel sends
@@ -94,7 +109,8 @@ func (s *Server) newSender(w *response, r *http.Request, rec *recording, listeni
 	conn := connOf(r.Context())
 	alone := conn != nil && r.ProtoMajor == 1
 	return &sender{response: w, rec: rec, listening: listening, bodied: r.Method != http.MethodHead, plain: alone && r.TLS == nil, secure: alone && r.TLS != nil, shared: r.ProtoMajor > 1,
-		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) }}
+		conn: conn, watch: &s.watch, cut: func() { s.cutHanging(r.Context(), rec) },
+		firstByte: s.metrics.firstByte(rec.place.Store, recordOf(r.Context()).start)}
 }
 
 // WriteHeader keeps the status of a body until its first bytes are there: what
@@ -199,29 +215,40 @@ func (s *sender) writeTogether(p []byte) (int, error) {
 	return s.response.Write(p)
 }
 
-// ReadFrom is what io.CopyN of http.ServeContent calls.
+// ReadFrom is what io.CopyN of http.ServeContent calls. Bytes of the recording, which
+// stand where they begin, are sent by sendDue; those of several ranges, at once.
 func (s *sender) ReadFrom(src io.Reader) (int64, error) {
+	if limited, ok := src.(*io.LimitedReader); ok {
+		if _, ok := limited.R.(*content); ok {
+			s.due = limited.N
+			return s.due, nil
+		}
+	}
 	if s.shared {
 		defer s.excuse().end()
-	}
-	if limited, ok := src.(*io.LimitedReader); ok {
-		if content, ok := limited.R.(*content); ok {
-			return s.sendContent(content, limited.N)
-		}
 	}
 	return copyByHand(s, src)
 }
 
-func (s *sender) sendContent(content *content, n int64) (int64, error) {
+// sendDue sends the body that ServeContent has left. What became of it is in s.
+func (s *sender) sendDue(content *content) {
+	n := s.due
+	if n == 0 {
+		return
+	}
+	if s.shared {
+		defer s.excuse().end()
+	}
 	content.expect(n)
 	file, ok := content.File.(mountedFile)
 	switch mounted := ok && content.here(); {
 	case mounted && s.plain && n > byHand(file) && file.Sendable():
-		return s.sendfile(content, file, n)
+		s.sendfile(content, file, n)
 	case mounted && (s.plain || s.secure) && n <= atOnce:
-		return s.sendAtOnce(content, n)
+		s.sendAtOnce(content, n)
+	default:
+		content.writeTo(s, n)
 	}
-	return content.writeTo(s, n)
 }
 
 // copyByHand copies without a look at what else w and src can do.
