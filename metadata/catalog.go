@@ -54,11 +54,11 @@ func NewCatalog(name string, data []byte, encryptedField string) (*Catalog, erro
 		return nil, fmt.Errorf("%s: %w: more than %d bytes", name, ErrMalformed, maxCatalog)
 	}
 	if err := wellFormed(data); err != nil {
-		offset := int64(len(data))
+		offset := len(data)
 		if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
-			offset = syntax.Offset
+			offset = int(syntax.Offset)
 		}
-		return nil, fmt.Errorf("%s:%d: %w: %w", name, line(data, int(offset)), ErrMalformed, err)
+		return nil, fmt.Errorf("%s:%d: %w: %w", name, line(data, offset), ErrMalformed, err)
 	}
 	r := catalogReader{
 		catalog:        &Catalog{calls: make(map[string]*Call), loaded: time.Now()},

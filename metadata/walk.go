@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"iter"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -69,7 +70,7 @@ func (w *walk) isArray() bool {
 
 // skip goes past what stands between two values.
 func (w *walk) skip() {
-	for w.at < len(w.data) && bytes.IndexByte([]byte(" \t\r\n,:"), w.data[w.at]) >= 0 {
+	for w.at < len(w.data) && strings.IndexByte(" \t\r\n,:", w.data[w.at]) >= 0 {
 		w.at++
 	}
 }
@@ -129,7 +130,9 @@ func unquote(quoted []byte) (s string) {
 	if plain := quoted[1 : len(quoted)-1]; bytes.IndexByte(plain, '\\') < 0 && utf8.Valid(plain) {
 		return string(plain)
 	}
-	_ = json.Unmarshal(quoted, &s) // it is well-formed
+	if json.Unmarshal(quoted, &s) != nil { // as it does not, of what is well-formed
+		return string(quoted) // which is no id, no path, and no word for what is not encrypted
+	}
 	return s
 }
 

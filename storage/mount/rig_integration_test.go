@@ -22,6 +22,8 @@ import (
 const (
 	// timeout is that of stores over a mount that hangs.
 	timeout = 2 * time.Second
+	// atOnce is how long whoever is refused at once may wait.
+	atOnce = 500 * time.Millisecond
 	// bound is how long each of their calls may take, on a busy machine.
 	bound = timeout + 20*time.Second
 	// patient is for what must come.
@@ -170,22 +172,6 @@ func reads(store storage.Store, name string) error {
 	return err
 }
 
-// isRead asserts that a recording is read from a mount that is well. On a busy
-// machine that may take longer than the store's time-out.
-func isRead(t testing.TB, store storage.Store, name string) {
-	t.Helper()
-	for deadline := time.Now().Add(wellAgain); ; {
-		err := reads(store, name)
-		if err == nil {
-			return
-		}
-		if !errors.Is(err, context.DeadlineExceeded) || time.Now().After(deadline) {
-			t.Errorf("%s: %v", name, err)
-			return
-		}
-	}
-}
-
 // takes makes a call, returns its error, and fails the test if it takes longer
 // than most. One that hangs is left behind.
 func takes(t testing.TB, most time.Duration, what string, call func() error) error {
@@ -277,7 +263,7 @@ func refusesAtOnce(t testing.TB, store storage.Store, name string) {
 	}
 	for deadline := time.Now().Add(bound); ; {
 		took, err := tries()
-		if took < timeout/2 && errors.Is(err, storage.ErrUnavailable) {
+		if took < atOnce && errors.Is(err, storage.ErrUnavailable) {
 			break
 		}
 		if time.Now().After(deadline) {
@@ -292,7 +278,7 @@ func refusesAtOnce(t testing.TB, store storage.Store, name string) {
 			t.Errorf("after %v: %v", took, err)
 			return
 		}
-		if took > timeout/2 {
+		if took > atOnce {
 			slow++
 		}
 	}

@@ -69,20 +69,18 @@ func byHand(file mountedFile) int64 {
 
 // sendfile has the kernel send n bytes of a mounted file. The last ones are read,
 // where that could hang.
-func (s *sender) sendfile(content *content, file mountedFile, n int64) (int64, error) {
+func (s *sender) sendfile(content *content, file mountedFile, n int64) {
 	byKernel := n
 	if file.Timeout() > 0 {
 		byKernel -= lastBytes
 	}
 	sent, err := s.sendPieces(content, file, byKernel)
-	if err == nil && sent < n {
-		last, err := s.sendAtOnce(content, n-sent)
-		return sent + last, err
+	switch {
+	case err == nil && sent < n:
+		s.sendAtOnce(content, n-sent)
+	case err != nil && s.writeErr == nil && s.readErr == nil:
+		s.orElsewhere(content, n-sent, err)
 	}
-	if err == nil || s.writeErr != nil || s.readErr != nil {
-		return sent, err
-	}
-	return s.orElsewhere(content, n, sent, err)
 }
 
 // check looks whether the file is still what it was when it was opened.
@@ -97,15 +95,13 @@ func (s *sender) check(content *content) error {
 	return err
 }
 
-// orElsewhere goes on in another store after sent of n bytes, when the mount
-// has failed with err.
-func (s *sender) orElsewhere(content *content, n, sent int64, err error) (int64, error) {
+// orElsewhere sends n bytes from another store, when the mount has failed with err.
+func (s *sender) orElsewhere(content *content, n int64, err error) {
 	if !content.move(err) {
 		s.readErr = err
-		return sent, err
+		return
 	}
-	more, err := content.writeTo(s, n-sent)
-	return sent + more, err
+	content.writeTo(s, n)
 }
 
 var bodies = sync.Pool{New: func() any {
@@ -115,40 +111,40 @@ var bodies = sync.Pool{New: func() any {
 
 // sendAtOnce reads n bytes and writes them, once it is known that the file is
 // still what it was: a body with bytes of two versions is not completed.
-func (s *sender) sendAtOnce(content *content, n int64) (int64, error) {
+func (s *sender) sendAtOnce(content *content, n int64) {
 	buffer := bodies.Get().(*[]byte)
 	defer bodies.Put(buffer)
 	body := (*buffer)[:n]
 	if got, err := content.File.ReadAt(body, content.position()); int64(got) < n {
-		return s.orElsewhere(content, n, 0, orUnexpectedEnd(err))
+		s.orElsewhere(content, n, orUnexpectedEnd(err))
+		return
 	}
-	if err := s.check(content); s.readErr != nil {
-		return 0, err
-	} else if err != nil {
-		return s.orElsewhere(content, n, 0, err)
+	switch err := s.check(content); {
+	case s.readErr != nil: // it is said why not
+	case err != nil:
+		s.orElsewhere(content, n, err)
+	default:
+		content.skip(int64(s.writeAtOnce(body)))
 	}
-	sent, err := s.writeAtOnce(body)
-	content.skip(int64(sent))
-	return int64(sent), err
 }
 
 // writeAtOnce writes a body, or the rest of one, together with its header if that
-// was not written yet.
-func (s *sender) writeAtOnce(body []byte) (n int, err error) {
+// was not written yet. It returns how much; an error is in s.
+func (s *sender) writeAtOnce(body []byte) (n int) {
 	if s.secure {
-		return s.Write(body)
+		n, _ = s.Write(body)
+		return n
 	}
-	if err := s.start(); err != nil {
-		return 0, err
+	if s.start() != nil {
+		return 0
 	}
 	s.renew()
 	s.conn.gather()
-	if err = s.begin(); err == nil {
-		n, err = s.conn.writeBody(body)
+	if s.writeErr = s.begin(); s.writeErr == nil {
+		n, s.writeErr = s.conn.writeBody(body)
 		s.passed(int64(n))
 	}
-	s.writeErr = err
-	return n, err
+	return n
 }
 
 // orUnexpectedEnd is what a file that is shorter than it was fails with.
