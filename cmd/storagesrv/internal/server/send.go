@@ -199,6 +199,9 @@ func (s *sender) write(p []byte) (int, error) {
 	s.writing.Store(true)
 	n, err := s.writeTogether(p)
 	s.writing.Store(false)
+	if s.shared {
+		s.renew() // it covers the storage's time too: an excuse is not to come late
+	}
 	if err != nil && s.writeErr == nil {
 		s.writeErr = err
 	}
