@@ -136,7 +136,7 @@ func TestMetricsTellOfAMountThatHangs(t *testing.T) {
 	if _, metrics := p.ask("GET", "http://"+p.admin+"/metrics"); strings.Contains(metrics, `storagesrv_store_stuck_calls{store="/r mount"} 0`) {
 		t.Error("no calls count as stuck")
 	}
-	if response, body := p.ask("GET", "http://"+p.admin+"/readyz"); response.StatusCode != 503 || !strings.Contains(body, "has not answered for 1s") {
+	if response, body := p.ask("GET", "http://"+p.admin+"/readyz"); response.StatusCode != 503 || !strings.Contains(body, fmt.Sprint("has not answered for ", mountTimeout)) {
 		t.Errorf("/readyz: %s %s", response.Status, body)
 	}
 	faulty.Release()

@@ -30,7 +30,7 @@ type program struct {
 }
 
 // mountTimeout is that of the program's mount.
-const mountTimeout = time.Second
+const mountTimeout = 2 * time.Second
 
 // startProgram starts the program over a mounted recording call-1 below root;
 // before is what it is to be started by.

@@ -118,7 +118,7 @@ func (h *hangRig) operates(t *testing.T, done <-chan struct{}) {
 		select {
 		case <-done:
 			slices.Sort(took)
-			if median := took[len(took)/2]; median > hangTimeout/4 {
+			if median := took[len(took)/2]; median > hangTimeout/8 {
 				t.Errorf("/livez and /metrics take %v, %v at most", median, took[len(took)-1])
 			}
 			return
@@ -148,7 +148,7 @@ func BenchmarkAnotherStore(b *testing.B) {
 							select {
 							case <-stop:
 								return
-							case <-time.After(hangTimeout):
+							case <-time.After(time.Second):
 							}
 						}
 					})

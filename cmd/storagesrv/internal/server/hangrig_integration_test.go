@@ -18,8 +18,9 @@ import (
 )
 
 const (
-	// hangTimeout is that of the mount that hangs in these tests.
-	hangTimeout = time.Second
+	// hangTimeout is that of the mount that hangs in these tests: time for a busy
+	// machine to answer while it does not.
+	hangTimeout = 2 * time.Second
 	// hangSlack is what a busy machine adds to what is to take a second or so.
 	hangSlack = 4 * time.Second
 	// mostStuck is how many system calls may hang in it.

@@ -99,7 +99,7 @@ func TestAMountThatIsSlowCutsNobody(t *testing.T) {
 	h := newHangRig(t, hangConfig{})
 	content := noisy(800_000, 1)
 	h.call("call-1", h.file("a.wav", content))
-	h.faulty.Set(mounttest.Fault{Op: mounttest.Read, Delay: hangTimeout / 4})
+	h.faulty.Set(mounttest.Fault{Op: mounttest.Read, Delay: hangTimeout / 8})
 	got := h.get("/recordings/call-1")
 	if got.err != nil || !bytes.Equal(got.body, content) {
 		t.Errorf("%d, %d bytes of %d, %v\n%s", got.status, len(got.body), len(content), got.err, h.log)
@@ -107,7 +107,7 @@ func TestAMountThatIsSlowCutsNobody(t *testing.T) {
 }
 
 func TestAListenerWhoPausesIsCutByTheStallTimeoutAlone(t *testing.T) {
-	const stall = 3 * hangTimeout
+	const stall = 2 * hangTimeout
 	h := newHangRig(t, hangConfig{pageCache: true, stall: stall})
 	h.call("call-1", h.file("a.wav", noisy(sharp, 1)))
 	start := time.Now()
