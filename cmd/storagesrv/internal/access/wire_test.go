@@ -8,14 +8,13 @@ import (
 	"sync"
 	"testing"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/cmd/storagesrv/internal/access"
+	"storagesrv/storage/storagetest"
 )
 
 func TestMain(m *testing.M) {
 	os.Setenv("HTTP_PROXY", "http://proxy.example.lan:3128") // which nothing here may use
-	goleak.VerifyTestMain(m)
+	storagetest.Main(m)
 }
 
 // A wire is a network in memory with one server, whatever its address: there

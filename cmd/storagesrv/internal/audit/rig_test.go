@@ -12,12 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/cmd/storagesrv/internal/audit"
+	"storagesrv/storage/storagetest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { storagetest.Main(m) }
 
 const quiet = 30 * time.Second
 

@@ -16,16 +16,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"storagesrv/cmd/storagesrv/internal/spool"
+	"storagesrv/storage/storagetest"
 )
 
 func TestMain(m *testing.M) {
 	if os.Getenv(fillForEver) != "" {
 		keepFilling()
 	}
-	goleak.VerifyTestMain(m)
+	storagetest.Main(m)
 }
 
 const mib = 1 << 20
