@@ -134,12 +134,13 @@ func (c *conn) isDelivering() bool {
 var errLost = errors.New("connection lost")
 
 // failure is the error of whoever began to wait for an answer at started when
-// c was severed.
+// c was severed. What is asked together is not asked at one instant, and it is the
+// oldest that severs c: the others waited in vain as well.
 func (c *conn) failure(started time.Time) error {
 	c.mu.Lock()
 	cause := c.cause
 	c.mu.Unlock()
-	if time.Since(started) >= c.timeout {
+	if time.Since(started) >= c.timeout-c.timeout/8 {
 		return fmt.Errorf("%w: %w: %s", context.DeadlineExceeded, errLost, printable(cause))
 	}
 	return fmt.Errorf("%w: %w: %s", storage.ErrUnavailable, errLost, printable(cause))
