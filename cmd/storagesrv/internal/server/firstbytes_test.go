@@ -55,7 +55,7 @@ func TestARecordingWhoseFirstBytesDoNotComeIsAProblem(t *testing.T) {
 			r.ended()
 			refused := 0
 			for _, line := range lines() {
-				if line.Event == "refused" {
+				if line.Event == "refused" && line.RequestIDs[0] == got.header.Get("X-Request-Id") {
 					refused++
 				}
 				if line.Outcome == "cut" {
